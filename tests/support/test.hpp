@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: BSL-1.0
+// What every test file includes: Catch2, the backend of this run, and skipping with a reason.
+#ifndef THOLE_TESTS_SUPPORT_TEST_HPP
+#define THOLE_TESTS_SUPPORT_TEST_HPP
+
+#include <catch2/catch.hpp>
+
+#include <string>
+#include <string_view>
+
+namespace thole::test {
+
+// What this run is for ("epoll", "select", "iocp", "sim"); "" in a suite without backends.
+std::string_view backend();
+
+// Ends the test case as skipped. Works on the test's own thread, within THOLE_TEST only.
+[[noreturn]] void skip(std::string reason);
+
+// Runs the body of a THOLE_TEST and catches what skip() throws.
+void run_body(void (*body)());
+
+}
+
+#define THOLE_TEST_JOIN_(a, b) a##b
+#define THOLE_TEST_JOIN(a, b) THOLE_TEST_JOIN_(a, b)
+#define THOLE_TEST_(body, name, tags)                                                              \
+    static void body();                                                                            \
+    TEST_CASE(name, tags) { ::thole::test::run_body(&body); }                                      \
+    static void body()
+
+// Like TEST_CASE(name, tags), but skip() works within its body. A scenario's name starts
+// with its case id: "CN01 refused on a closed loopback port".
+#define THOLE_TEST(name, tags) THOLE_TEST_(THOLE_TEST_JOIN(thole_test_body_, __LINE__), name, tags)
+
+#endif
