@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 // THOLE_API marks what the compiled library offers. Users of a static library on
 // Windows define THOLE_STATIC (the build's own dependency object does it for them).
-#ifndef THOLE_EXPORT_HPP
-#define THOLE_EXPORT_HPP
+#pragma once
 
 #if defined(_WIN32) && !defined(THOLE_STATIC)
 #ifdef THOLE_BUILDING
@@ -14,6 +13,4 @@
 #define THOLE_API __attribute__((visibility("default")))
 #else
 #define THOLE_API
-#endif
-
 #endif

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
 // What every test file includes: Catch2, the backend of this run, and skipping with a reason.
-#ifndef THOLE_TESTS_SUPPORT_TEST_HPP
-#define THOLE_TESTS_SUPPORT_TEST_HPP
+#pragma once
 
 #include <catch2/catch.hpp>
 
@@ -31,5 +30,3 @@ void run_body(void (*body)());
 // Like TEST_CASE(name, tags), but skip() works within its body. A scenario's name starts
 // with its case id: "CN01 refused on a closed loopback port".
 #define THOLE_TEST(name, tags) THOLE_TEST_(THOLE_TEST_JOIN(thole_test_body_, __LINE__), name, tags)
-
-#endif
