@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: BSL-1.0
+/// \file
+/// An operation that calls a function when it has finished.
+#pragma once
+
+#include <utility>
+
+#include <thole/loop.hpp>
+#include <thole/operation.hpp>
+
+namespace thole {
+
+/// An operation and the function that it calls with its result:
+///
+///     callback<tcp::read_op, on_bytes> reading{on_bytes{...}};
+///     reading.start(peer, buffer, within(5s));     // later: on_bytes(result<std::size_t>)
+///
+/// The object is the caller's and stays at its address until the call. The function is called
+/// exactly once a start, in a later turn of the loop, never inside start(); it may start the
+/// operation again, and it may destroy the object as the last thing it does. A loop that is
+/// destroyed first drops the operation without calling.
+template <class Op, class F>
+class callback : public Op {
+  public:
+    explicit callback(F function) : function_(std::move(function)) {}
+
+    /// Starts it with the arguments of Op: those of the verb. Starting a pending one is refused by
+    /// ending the program: its result would be lost.
+    template <class... Args>
+    void start(Args&&... args) noexcept {
+        this->prepare(std::forward<Args>(args)...);
+        this->act = &finished;
+        detail::begin_callback(*this);
+    }
+
+    [[nodiscard]] F& function() noexcept { return function_; }
+
+  private:
+    static void finished(detail::runnable& self, detail::turn how) {
+        if (how == detail::turn::run) {
+            auto& op = static_cast<callback&>(self);
+            op.function_(op.take());
+        }
+    }
+
+    F function_;
+};
+
+/// Only a place in the loop's queue: `callback<post_op, F>` posted with loop::post(operation&).
+class post_op : public operation {
+  public:
+    using result_type = result<void>;
+    post_op() noexcept = default;
+    void prepare(loop& on) noexcept { reset(verb::none, on.core(), nullptr, never); }
+    [[nodiscard]] result<void> take() noexcept { return {}; }
+};
+
+/// A function with a place in a loop's queue of its own: posting it allocates nothing and cannot
+/// fail. The function is called without arguments.
+template <class F>
+class posted : public post_op {
+  public:
+    explicit posted(F function) : function_(std::move(function)) { this->act = &run; }
+
+  private:
+    static void run(detail::runnable& self, detail::turn how) {
+        if (how == detail::turn::run) {
+            static_cast<posted&>(self).function_();
+        }
+    }
+
+    F function_;
+};
+
+}  // namespace thole

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: BSL-1.0
+/// \file
+/// How long an operation may take.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <limits>
+
+namespace thole {
+
+/// The clock of every deadline. A simulated network counts in the same unit from a start of its own.
+using time_point = std::chrono::time_point<std::chrono::steady_clock, std::chrono::nanoseconds>;
+
+/// The end of what an operation may take: `within(750ms)`, `at(t)`, or `never`, the default.
+///
+/// `within` carries a duration. The first step of what it is passed to turns it into a point of the
+/// loop's own clock, so it is one budget for everything that this call does. An operation never ends
+/// by its deadline before that time has passed; one whose deadline is already past starts nothing
+/// and finishes with errc::deadline_reached.
+class deadline {
+  public:
+    enum class form : std::uint8_t { never, relative, absolute };
+
+    constexpr deadline() noexcept = default;
+
+    [[nodiscard]] constexpr form kind() const noexcept { return form_; }
+    /// Nanoseconds: a duration when relative, counted from the clock's start when absolute.
+    [[nodiscard]] constexpr std::int64_t count() const noexcept { return count_; }
+
+    friend constexpr bool operator==(const deadline&, const deadline&) noexcept = default;
+
+  private:
+    constexpr deadline(form kind, std::int64_t count) noexcept : count_(count), form_(kind) {}
+
+    template <class Rep, class Period>
+    friend constexpr deadline within(std::chrono::duration<Rep, Period> budget) noexcept;
+    friend constexpr deadline at(time_point when) noexcept;
+
+    std::int64_t count_ = 0;
+    form form_ = form::never;
+};
+
+/// No deadline.
+inline constexpr deadline never{};
+
+/// `budget` from the moment the operation starts. A fraction of a nanosecond is rounded up; what no
+/// 64 bits of nanoseconds can hold (292 years) is `never`; zero or less has passed already.
+template <class Rep, class Period>
+[[nodiscard]] constexpr deadline within(std::chrono::duration<Rep, Period> budget) noexcept {
+    using wide = std::chrono::duration<double, std::nano>;
+    constexpr double most = 9.2e18;
+    const double estimate = std::chrono::duration_cast<wide>(budget).count();
+    if (!(estimate < most)) {
+        return {};
+    }
+    if (!(estimate > -most)) {
+        return {deadline::form::relative, std::numeric_limits<std::int64_t>::min() / 2};
+    }
+    return {deadline::form::relative, std::chrono::ceil<std::chrono::nanoseconds>(budget).count()};
+}
+
+/// The point `when` of the loop's clock (`loop::now()`).
+[[nodiscard]] constexpr deadline at(time_point when) noexcept {
+    if (when == time_point::max()) {
+        return {};
+    }
+    return {deadline::form::absolute, when.time_since_epoch().count()};
+}
+
+}  // namespace thole

@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: BSL-1.0
+/// \file
+/// One thread and one backend.
+#pragma once
+
+#include <concepts>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+
+#include <thole/deadline.hpp>
+#include <thole/operation.hpp>
+#include <thole/result.hpp>
+#include <thole/task.hpp>
+
+namespace thole {
+
+/// What a platform provides.
+enum class backend_kind : std::uint8_t {
+    automatic,  ///< the platform's default, or what THOLE_BACKEND wishes
+    epoll,      ///< Linux
+    select,     ///< POSIX; descriptors below FD_SETSIZE
+    io_uring,   ///< Linux
+    iocp,       ///< Windows
+    sim,        ///< a network in memory with a clock of its own, on every platform
+};
+
+/// "epoll", "select", …; "automatic".
+[[nodiscard]] THOLE_API std::string_view to_string(backend_kind kind) noexcept;
+/// The kind of that name, or std::errc::invalid_argument.
+[[nodiscard]] THOLE_API result<backend_kind> parse_backend(std::string_view name);
+
+struct loop_options {
+    /// A kind named here is exact: where it is not available the loop is not usable, and error()
+    /// and backend().reason tell why. With `automatic` the environment variable THOLE_BACKEND is a
+    /// wish: what cannot be had falls back to the default, and backend().reason says so.
+    backend_kind backend = backend_kind::automatic;
+};
+
+/// Which backend a loop has, and why.
+struct backend_info {
+    backend_kind kind = backend_kind::automatic;
+    std::string_view name;  ///< "epoll", …; empty on a loop without one
+    std::string reason;     ///< one sentence
+};
+
+namespace detail {
+
+/// A function that was posted, in recycled memory.
+template <class F>
+struct posted_function : runnable {
+    explicit posted_function(F f) : function(std::move(f)) { act = &run; }
+    static void run(runnable& self, turn how) {
+        struct release {
+            posted_function* node;
+            ~release() {
+                node->~posted_function();
+                release_frame(node, sizeof(posted_function));
+            }
+        };
+        const release after{static_cast<posted_function*>(&self)};
+        if (how == turn::run) {
+            after.node->function();
+        }
+    }
+    F function;
+};
+
+/// The T of block_on's result: a task of a result gives that result itself.
+template <class T>
+struct flat {
+    using type = result<T>;
+};
+template <class T>
+struct flat<result<T>> {
+    using type = result<T>;
+};
+
+}  // namespace detail
+
+/// A thread's event loop: its backend, its timers, its queue of posted work. One thread runs it: the
+/// first that calls a run function, for the loop's life. It may be built, and posted to, elsewhere
+/// before. Any thread may call post() and stop(); everything else belongs to the loop's thread.
+///
+/// The destructor (never inside run) cancels everything, waits for the kernel's last word on each
+/// operation, then destroys the tasks that did not end, from the innermost frame out, and what was
+/// posted and did not run. It resumes and calls nothing. Handles may outlive the loop; they are
+/// closed. In a forked child the parent's loop can only be destroyed: everything else gives an error.
+class loop {
+  public:
+    /// Never throws: `if (!on)` tells whether it can be used, error() why not. On a loop that cannot
+    /// be used every verb finishes at once with that error, and so do the run functions.
+    THOLE_API explicit loop(loop_options options = {}) noexcept;
+    loop(const loop&) = delete;
+    loop& operator=(const loop&) = delete;
+    THOLE_API ~loop();
+
+    [[nodiscard]] explicit operator bool() const noexcept { return !error(); }
+    /// Why it cannot be used: std::errc::not_supported for a backend that is not there, a code of
+    /// the system, std::errc::not_enough_memory.
+    [[nodiscard]] THOLE_API std::error_code error() const noexcept;
+    [[nodiscard]] THOLE_API const backend_info& backend() const noexcept;
+    /// The time of the loop's clock, read now.
+    [[nodiscard]] THOLE_API time_point now() const noexcept;
+
+    /// Runs until no work is left (no operation pending, nothing ready, nothing posted) or stop().
+    /// Gives the number of handlers, posted functions and resumed coroutines that ran. An exception
+    /// of one leaves run(); the rest stays, and run() may be called again.
+    ///
+    /// Errors: std::errc::operation_not_permitted on another thread than the first, or in a forked
+    /// child; errc::operation_in_progress inside a run function of this loop; what error() gives;
+    /// std::errc::resource_deadlock_would_occur on the simulated network when nothing can ever
+    /// happen again; a code of the system when the backend cannot wait.
+    THOLE_API result<std::size_t> run();
+    /// The same, for `time` at the most. What is pending stays so.
+    template <class Rep, class Period>
+    result<std::size_t> run_for(std::chrono::duration<Rep, Period> time) {
+        return run_within(within(time));
+    }
+    /// The same, until `when` of the loop's clock at the most.
+    result<std::size_t> run_until(time_point when) { return run_within(at(when)); }
+    /// Runs what is ready now, without waiting.
+    THOLE_API result<std::size_t> poll();
+
+    /// Makes the run functions return as soon as the handler that runs now has ended, before any
+    /// other; until restart() they return at once. Nothing is lost. Any thread.
+    THOLE_API void stop() noexcept;
+    [[nodiscard]] THOLE_API bool stopped() const noexcept;
+    /// Lets the run functions work again after stop().
+    THOLE_API void restart() noexcept;
+
+    /// Runs `function()` on the loop's thread, in a later turn, in the order of posting. Any thread.
+    /// Takes one recycled block of memory; throws std::bad_alloc where there is none. Posting alone
+    /// does not keep a sleeping run() from ending when its other work ends.
+    template <class F>
+        requires(std::invocable<std::decay_t<F>&> &&
+                 !std::derived_from<std::remove_cvref_t<F>, operation>)
+    void post(F&& function) {
+        using node = detail::posted_function<std::decay_t<F>>;
+        void* memory = detail::allocate_frame(sizeof(node));
+        enqueue(*::new (memory) node(std::forward<F>(function)));
+    }
+    /// Queues an operation made for that (`posted`, `callback<post_op, F>`): allocates nothing,
+    /// cannot fail. It must not be queued or pending. Any thread.
+    THOLE_API void post(operation& node) noexcept;
+
+    /// Starts `work` in a later turn. The handle may be dropped: the task goes on.
+    template <class T>
+    spawned<T> spawn(task<T>&& work) {
+        return spawned<T>(start_root<T>(std::move(work)));
+    }
+
+    /// Runs the loop until `work` has ended and gives its value, other events going on meanwhile: the
+    /// synchronous face. A task of a `result<T>` gives that. An exception of the task leaves here.
+    /// Errors: those of run(); errc::cancelled if the loop was stopped first, or has nothing left
+    /// that could let the task end: it then goes on as a detached one.
+    template <class T>
+    typename detail::flat<T>::type block_on(task<T>&& work) {
+        spawned<T> running = spawn(std::move(work));
+        if (const std::error_code failed = run_while(running)) {
+            return unexpected(failed);
+        }
+        if constexpr (std::is_void_v<T>) {
+            running.take();
+            return {};
+        } else {
+            return running.take();
+        }
+    }
+
+    [[nodiscard]] detail::loop_core* core() const noexcept { return core_; }
+
+  private:
+    template <class T>
+    detail::promise<T>& start_root(task<T>&& work) noexcept {
+        auto& root = std::coroutine_handle<detail::promise<T>>::from_address(
+                         std::exchange(work.frame_, nullptr))
+                         .promise();
+        adopt_root(root);
+        return root;
+    }
+    THOLE_API void adopt_root(detail::promise_base& root) noexcept;
+    THOLE_API void enqueue(detail::runnable& node) noexcept;
+    THOLE_API result<std::size_t> run_within(deadline until);
+    THOLE_API std::error_code run_while(const detail::spawned_base& running);
+
+    detail::loop_core* core_;
+};
+
+}  // namespace thole

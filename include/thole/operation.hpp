@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: BSL-1.0
+/// \file
+/// One thing asked for.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <system_error>
+
+#include <thole/deadline.hpp>
+#include <thole/error.hpp>
+#include <thole/result.hpp>
+
+namespace thole {
+
+class loop;
+class operation;
+
+/// What an operation asks for.
+enum class verb : std::uint8_t {
+    none,             ///< a node for loop::post(operation&)
+    sleep,            ///< sleep_for, sleep_until
+    connect,          ///< tcp::connect
+    accept,           ///< listener::accept
+    accept_detached,  ///< listener::accept_detached
+    read,             ///< socket::read: some bytes
+    read_exactly,     ///< socket::read_exactly: all that was asked for
+    write,            ///< socket::write: all
+    write_some,       ///< socket::write_some: one step
+};
+
+/// The words of a verb, for a message: "connect", "read exactly", …
+[[nodiscard]] THOLE_API std::string_view to_string(verb what) noexcept;
+
+namespace detail {
+
+struct loop_core;
+struct socket_state;
+
+/// What the loop may do with a thing in its queue: run it, or (at the loop's end) give it up.
+enum class turn : bool { run, discard };
+
+/// The link and the function of everything that a loop can run.
+struct runnable {
+    runnable* next = nullptr;
+    void (*act)(runnable&, turn) = nullptr;
+};
+
+/// An entry of the timer wheel. `due` counts nanoseconds of the loop's clock; its lowest bit tells
+/// a lone timer (1) from an operation's (0).
+struct timer_node {
+    timer_node* next = nullptr;
+    timer_node* prev = nullptr;
+    std::int64_t due = 0;
+
+    [[nodiscard]] bool armed() const noexcept { return next != nullptr; }
+};
+
+/// Why an operation was asked to end. The first reason wins.
+enum class reason : std::uint8_t { none, cancelled, deadline, closed };
+
+/// The edges are asserted in debug builds: idle → submitted | finished | dispatched (inline);
+/// submitted → finished; finished → dispatched. A dispatched operation may be prepared again.
+enum class stage : std::uint8_t { idle, submitted, finished, dispatched };
+
+/// What a backend needs for the time that the kernel holds an operation: the OVERLAPPED on
+/// Windows. The readiness backends need nothing.
+struct native_storage {
+#if defined(_WIN32)
+    std::uintptr_t words[4] = {};
+#endif
+};
+
+/// The fields of an operation: the runtime's own, at most 128 bytes.
+struct operation_fields : runnable {
+    operation* prev = nullptr;        ///< with `next`: the queue of the socket's state
+    loop_core* core = nullptr;        ///< the loop it runs on
+    socket_state* state = nullptr;    ///< what it works on, if anything
+    timer_node timer;                 ///< in the wheel from submitted until finished
+    void* buffer = nullptr;           ///< bytes, or pieces if `vectored`
+    std::size_t length = 0;           ///< of bytes, or of pieces if `vectored`
+    std::size_t count = 0;            ///< bytes moved so far
+    std::int32_t error = 0;           ///< raw code of the system, or an errc if `own_error`
+    verb what = verb::none;
+    stage at = stage::idle;
+    reason why = reason::none;
+    deadline::form limit : 2 = deadline::form::never;  ///< what `timer.due` means before the start
+    bool own_error : 1 = false;
+    bool aborted : 1 = false;         ///< the kernel's word: ended because it was cancelled
+    bool vectored : 1 = false;        ///< `buffer` points to `length` spans
+    bool spent : 1 = false;           ///< the backend's: a step was taken already
+    [[no_unique_address]] native_storage native;
+};
+
+}  // namespace detail
+
+/// One thing asked for. It is intrusive: it lives where its caller put it (a coroutine's frame, a
+/// struct of the caller), is never allocated or copied by the library, and stays at its address,
+/// with the buffers it names, until it has finished. It finishes exactly once, on its loop's thread,
+/// never inside the call that started a callback.
+///
+/// All its functions belong to the loop's thread.
+class operation : public detail::operation_fields {
+  public:
+    operation(const operation&) = delete;
+    operation& operator=(const operation&) = delete;
+
+    /// Asks for the end of a pending operation: it finishes with errc::cancelled, unless it has its
+    /// effect first (bytes moved, a connection made), which then is the result. Does nothing to one
+    /// that has not started or has finished.
+    THOLE_API void cancel() noexcept;
+
+    /// Started, and not finished.
+    [[nodiscard]] bool pending() const noexcept { return at == detail::stage::submitted; }
+
+  protected:
+    operation() noexcept = default;
+    THOLE_API ~operation();  // ends the program if pending: the kernel may still write to it
+
+    /// Makes it ready to be started (again).
+    THOLE_API void reset(verb asked, detail::loop_core* on, detail::socket_state* with,
+                         deadline until) noexcept;
+    /// The outcome, after it finished.
+    [[nodiscard]] THOLE_API std::error_code outcome() const noexcept;
+};
+
+static_assert(sizeof(operation) <= 128);
+
+namespace detail {
+
+struct promise_base;
+
+/// Starts an operation that a coroutine awaits. False: it has finished, and the coroutine goes on
+/// at once. True: the coroutine sleeps, and `act` is called later. `by` is null for a coroutine of
+/// a foreign type.
+[[nodiscard]] THOLE_API bool begin_awaited(operation& op, promise_base* by) noexcept;
+/// Starts an operation whose end is told through `act`, always in a later turn.
+THOLE_API void begin_callback(operation& op) noexcept;
+
+}  // namespace detail
+}  // namespace thole

@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: BSL-1.0
+/// \file
+/// All of thole.
+#pragma once
+
+#include <thole/await.hpp>
+#include <thole/callback.hpp>
+#include <thole/deadline.hpp>
+#include <thole/endpoint.hpp>
+#include <thole/error.hpp>
+#include <thole/loop.hpp>
+#include <thole/operation.hpp>
+#include <thole/result.hpp>
+#include <thole/task.hpp>
+#include <thole/tcp.hpp>
+#include <thole/timer.hpp>

@@ -1,0 +1,226 @@
+// SPDX-License-Identifier: BSL-1.0
+// The proactor interface: all that the core knows of an operating system.
+#pragma once
+
+#include <cstdint>
+#include <system_error>
+
+#include <thole/endpoint.hpp>
+#include <thole/operation.hpp>
+#include <thole/tcp.hpp>
+
+#include "core/inbound_queue.hpp"
+#include "core/queue.hpp"
+
+namespace thole::detail {
+
+enum class socket_role : std::uint8_t { stream, listener };
+
+struct socket_kind {
+    socket_role role = socket_role::stream;
+    address_family family = address_family::ipv4;
+};
+
+// The core's half of a socket. Each backend derives its own state from it. The core keeps the list
+// of a loop's open states; a state leaves it when it is closed.
+struct socket_state {
+    loop_core* core = nullptr;  // null: the loop is gone, the handle that is left frees the state
+    socket_state* next = nullptr;
+    socket_state* prev = nullptr;
+    operation_queue reading;  // read, read_exactly, accept
+    operation_queue writing;  // connect, write, write_some
+    socket_kind kind;
+
+    virtual ~socket_state() = default;
+
+  protected:
+    socket_state() noexcept = default;
+    socket_state(const socket_state&) = default;
+    socket_state& operator=(const socket_state&) = default;
+};
+
+// What a loose socket's handle can be asked without a loop. One table a network; two loose sockets
+// are of one network if their tables are the same.
+struct native_methods {
+    void (*close)(std::uintptr_t native) noexcept;  // with a reset: nobody ever used it
+    std::error_code (*local)(std::uintptr_t native, endpoint& name) noexcept;
+    std::error_code (*peer)(std::uintptr_t native, endpoint& name) noexcept;
+};
+
+// What control() may be asked. All are synchronous and none blocks.
+enum class request : std::uint8_t {
+    bind,             // a stream socket, to `address`
+    listen,           // a listener: bind to `address` and listen, by `listening`
+    local_name,       // → address
+    peer_name,        // → address
+    shutdown_write,   // FIN
+    set_no_delay,     // value 0 or 1
+    get_no_delay,     // → value
+    reset_on_close,   // the close that follows is a reset on the wire
+};
+
+struct control_request {
+    request what;
+    endpoint address{};
+    int value = 0;
+    tcp::listen_options listening{};
+};
+
+// Where wait() and close() report finished operations to. An operation that is reported has left
+// its queue; its error, count and flags are set (see the settle functions below).
+class completions {
+  public:
+    explicit completions(loop_core& core) noexcept : core_(core) {}
+    void push(operation& op) noexcept;
+    [[nodiscard]] std::size_t count() const noexcept { return count_; }
+
+  private:
+    loop_core& core_;
+    std::size_t count_ = 0;
+};
+
+class backend {
+  public:
+    backend() noexcept = default;
+    backend(const backend&) = delete;
+    backend& operator=(const backend&) = delete;
+    virtual ~backend() = default;
+
+    // A new stream or listener socket, attached: non-blocking or overlapped, not inherited by child
+    // processes, IPV6_V6ONLY off for a stream. Null on failure, with the error decoded.
+    [[nodiscard]] virtual socket_state* open(socket_kind kind, std::error_code& error) = 0;
+
+    // Attaches a connected socket that belongs to no loop. It is taken also when this fails: then it
+    // is closed, the result is null and the error is set (invalid_argument: another network's).
+    [[nodiscard]] virtual socket_state* adopt(const loose_socket& loose,
+                                              std::error_code& error) = 0;
+
+    // Synchronous, never blocks, touches nothing pending.
+    [[nodiscard]] virtual std::error_code control(socket_state& state,
+                                                  control_request& request) = 0;
+
+    // True: it has finished (settled), nothing is pending, and nothing will be reported. False: it
+    // is pending and stands in its state's `reading` or `writing` queue. The core has checked that
+    // the state is open, that the direction is free, that the buffer is not empty (unless it is a
+    // connect or an accept), that the deadline lies ahead and that no cancel came before.
+    [[nodiscard]] virtual bool submit(operation& op) = 0;
+
+    // Ends a pending operation; the core has recorded `why`. True: it is given back now, out of its
+    // queue, settled (`aborted` where nothing happened; a partial count stays). False: wait() will
+    // report it; nothing else may be concluded (R2: what CancelIoEx says decides nothing).
+    [[nodiscard]] virtual bool cancel(operation& op) = 0;
+
+    // Never blocks. The core has cancelled every operation; those that were not given back will
+    // still be reported. The state is the backend's from here on: handle and memory go when the
+    // kernel has said its last word on each operation (IOCP), or when the current batch of events is
+    // over (reactor; the handle at once). Parked inbound connections are closed.
+    virtual void close(socket_state* state) = 0;
+
+    // Waits until something finished, wake() was called or `until` has come, whichever is first;
+    // does not block when `until` has passed (time_point::min() asks for that); may return early
+    // with nothing. Takes one batch and pushes what finished, each operation once. Keeps house (frees
+    // closed states) before it blocks. An error means that waiting is impossible.
+    [[nodiscard]] virtual std::error_code wait(time_point until, completions& finished) = 0;
+
+    // Ends a wait() that sleeps, or the next one. Any thread; coalesced; never fails.
+    virtual void wake() noexcept = 0;
+
+    // The clock of this network. Loop's thread, or any thread where nothing runs.
+    [[nodiscard]] virtual time_point now() const noexcept = 0;
+
+    // Closed states on which the kernel has not said its last word.
+    [[nodiscard]] virtual std::size_t held() const noexcept = 0;
+};
+
+// ---- Settling: how a backend writes the outcome into an operation (in submit.cpp).
+
+// It had its effect: bytes moved, a connection, a socket. Wins over any reason.
+inline void settle_done(operation& op) noexcept {
+    op.error = 0;
+    op.aborted = false;
+}
+// The kernel's error, decoded for the verb by the platform's table; never a cancel.
+inline void settle_error(operation& op, int raw) noexcept {
+    op.error = raw;
+    op.own_error = false;
+    op.aborted = false;
+}
+// An ending of ours: end_of_stream.
+inline void settle_own(operation& op, errc why) noexcept {
+    op.error = static_cast<int>(why);
+    op.own_error = true;
+    op.aborted = false;
+}
+// The kernel's word "aborted": the recorded reason becomes the error, or, without one, `raw`.
+inline void settle_aborted(operation& op, int raw) noexcept {
+    op.error = raw;
+    op.own_error = false;
+    op.aborted = true;
+}
+
+// ---- Verbs.
+
+[[nodiscard]] constexpr bool is_accept(verb what) noexcept {
+    return what == verb::accept || what == verb::accept_detached;
+}
+// Goes on until everything that was asked for has moved.
+[[nodiscard]] constexpr bool wants_all(verb what) noexcept {
+    return what == verb::read_exactly || what == verb::write;
+}
+[[nodiscard]] constexpr bool is_write(verb what) noexcept {
+    return what == verb::write || what == verb::write_some;
+}
+// Stands in the `writing` queue.
+[[nodiscard]] constexpr bool uses_writing(verb what) noexcept {
+    return is_write(what) || what == verb::connect;
+}
+
+// What is left of a transfer's buffers after `count` bytes, as pieces the system's vector takes.
+// Calls `add(bytes, length)` for at most `most` pieces; gives the sum of their lengths.
+template <class Add>
+std::size_t remaining_pieces(const operation& op, std::size_t most, Add&& add) {
+    if (!op.vectored) {
+        const std::size_t left = op.length - op.count;
+        add(static_cast<std::byte*>(op.buffer) + op.count, left);
+        return left;
+    }
+    const auto* pieces = static_cast<const std::span<std::byte>*>(op.buffer);
+    std::size_t skip = op.count;
+    std::size_t sum = 0;
+    for (std::size_t i = 0, used = 0; i < op.length && used < most; ++i) {
+        const std::size_t size = pieces[i].size();
+        if (skip >= size) {
+            skip -= size;
+            continue;
+        }
+        add(pieces[i].data() + skip, size - skip);
+        sum += size - skip;
+        skip = 0;
+        ++used;
+    }
+    return sum;
+}
+// All that a transfer asks for, in bytes.
+[[nodiscard]] inline std::size_t total_length(const operation& op) noexcept {
+    if (!op.vectored) {
+        return op.length;
+    }
+    const auto* pieces = static_cast<const std::span<std::byte>*>(op.buffer);
+    std::size_t sum = 0;
+    for (std::size_t i = 0; i < op.length; ++i) {
+        sum += pieces[i].size();
+    }
+    return sum;
+}
+
+// A listener's state has one; accepts are served from it in order.
+struct listener_half {
+    inbound_queue inbound;
+};
+
+// What arrived goes to the first waiter, which is reported, or is parked; the caller has made sure
+// that one of both can be.
+void deliver(socket_state& listener, inbound_queue& inbound, const loose_socket& arrived,
+             completions& finished);
+
+}  // namespace thole::detail

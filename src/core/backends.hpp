@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: BSL-1.0
+// How the loop gets a backend. Each platform room defines platform_backend().
+#pragma once
+
+#include <memory>
+#include <string>
+#include <system_error>
+
+#include <thole/loop.hpp>
+
+#include "core/backend.hpp"
+
+namespace thole::detail {
+
+// What came of asking for a kind: the backend, or why not.
+struct backend_choice {
+    std::unique_ptr<backend> made;
+    std::error_code error;
+    std::string reason;  // why it cannot be had: "select is not part of Windows builds"
+};
+
+// The simulated network, on every platform (src/sim).
+[[nodiscard]] backend_choice simulated_backend(loop_core& core);
+
+// What the platform has (src/posix/reactor.cpp, src/win/iocp.cpp): a kind that it does not know, or
+// that the machine refuses, is an error with its reason.
+[[nodiscard]] backend_choice platform_backend(backend_kind kind, loop_core& core);
+// The kind taken when nobody wishes another.
+[[nodiscard]] backend_kind default_backend() noexcept;
+
+// The wish in the environment (THOLE_BACKEND), or automatic (platform rooms: handle.cpp).
+[[nodiscard]] std::string environment_variable(const char* name);
+
+}  // namespace thole::detail

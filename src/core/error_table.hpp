@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: BSL-1.0
+// What the kernel's codes mean: one table a platform, rows in the same order on both.
+#pragma once
+
+#include <span>
+#include <string>
+#include <string_view>
+#include <system_error>
+
+#include <thole/operation.hpp>
+
+namespace thole::detail {
+
+struct error_row {
+    int raw;
+    std::errc meaning;           // what default_error_condition() gives
+    std::errc also;              // equal to this one too (the same as `meaning` where there is none)
+    std::string_view symbol;     // "ECONNREFUSED"
+};
+
+// src/posix/error.cpp, src/win/error.cpp: rules.md §8 as data.
+[[nodiscard]] std::span<const error_row> error_table() noexcept;
+// The system's words, in UTF-8, without a line break or a full stop at the end.
+[[nodiscard]] std::string system_message(int raw);
+// The code to report for this verb: the raw one, or, where the verb gives a code another meaning
+// (no port left shows as EADDRINUSE in a connect), the raw code of that meaning. Called once, where
+// an operation is settled (R104).
+[[nodiscard]] int decode(verb what, int raw) noexcept;
+
+}  // namespace thole::detail

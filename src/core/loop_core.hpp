@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: BSL-1.0
+// What a loop is made of.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <memory>
+#include <system_error>
+#include <thread>
+
+#include <thole/loop.hpp>
+
+#include "core/backend.hpp"
+#include "core/inbox.hpp"
+#include "core/queue.hpp"
+#include "core/timer_wheel.hpp"
+
+namespace thole::detail {
+
+// Counts the forks that made this process; a loop of an earlier count belongs to the parent (R78).
+// The POSIX room raises it in the child; Windows has no fork.
+extern unsigned fork_count;
+
+struct loop_core {
+    // Inline completions and transfers between tasks in one dispatch: fairness, and a bounded stack.
+    static constexpr int inline_budget = 64;
+    // Handlers between two looks at the kernel (R120).
+    static constexpr int turn_budget = 256;
+
+    explicit loop_core(loop_options options) noexcept;
+    ~loop_core();
+    loop_core(const loop_core&) = delete;
+    loop_core& operator=(const loop_core&) = delete;
+
+    // ---- run.cpp
+    [[nodiscard]] std::error_code enter() noexcept;  // may a run function be called here and now?
+    [[nodiscard]] std::error_code run(deadline until, bool blocking, const spawned_base* running,
+                                      std::size_t& handled);
+    [[nodiscard]] bool has_work() const noexcept;
+    void enqueue(runnable& item) noexcept;  // any thread
+    void stop() noexcept;                   // any thread
+    [[nodiscard]] bool on_own_thread() const noexcept;
+    [[nodiscard]] time_point clock() const noexcept;
+
+    // ---- submit.cpp
+    // True: finished, and at rest in the stage `finished`, in no queue. False: pending.
+    [[nodiscard]] bool start(operation& op) noexcept;
+    void cancel(operation& op, reason why) noexcept;
+    void cancel_all(operation_queue& queue, reason why) noexcept;
+    void finished(operation& op) noexcept;  // the backend's word: settle it and make it ready
+    void expire(timer_node& node) noexcept;
+
+    // ---- sockets.cpp
+    [[nodiscard]] std::error_code usable() const noexcept;
+    void enlist(socket_state& state) noexcept;
+    [[nodiscard]] socket_state* open(socket_kind kind, std::error_code& error) noexcept;
+    [[nodiscard]] socket_state* adopt(const loose_socket& loose, std::error_code& error) noexcept;
+    void close(socket_state* state) noexcept;
+    [[nodiscard]] bool prepare_connect(operation& op) noexcept;
+
+    // ---- task.cpp
+    void add_root(promise_base& root) noexcept;
+    void remove_root(promise_base& root) noexcept;
+    void destroy_roots() noexcept;
+
+    std::unique_ptr<backend> network;
+    std::error_code error;  // why it cannot be used
+    backend_info info;
+
+    run_queue ready;
+    timer_wheel wheel{0};
+    timer_list expired;      // lone timers whose functions are to be called
+    std::size_t pending = 0;  // operations and lone timers that were started and have not finished
+    int budget = 0;
+    bool running = false;
+    bool closing = false;
+    unsigned forks = fork_count;
+    socket_state* sockets = nullptr;
+    promise_base* roots = nullptr;
+    std::thread::id thread{};
+
+    std::atomic<bool> stopped{false};
+    inbox mail;
+
+  private:
+    [[nodiscard]] bool dispatch(std::size_t& handled, const spawned_base* running);
+    [[nodiscard]] std::error_code pause(time_point until);
+    void settle_timers() noexcept;
+    void call_expired(std::size_t& handled);
+    void shut_down() noexcept;
+};
+
+// The loop that runs on this thread, if any.
+[[nodiscard]] loop_core*& current_loop() noexcept;
+// Callbacks started on handles that know no loop, outside of run: the next loop of this thread
+// takes them.
+[[nodiscard]] run_queue& loopless() noexcept;
+
+}  // namespace thole::detail
