@@ -2,9 +2,6 @@
 // The one main of all Catch2 tests: the option --backend, a record of every test case, and a
 // watchdog that names the case that hangs.
 #define CATCH_CONFIG_RUNNER
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define CATCH_CONFIG_NO_POSIX_SIGNALS  // the sanitizer's own report of a crash says more
-#endif
 #include "test.hpp"
 
 #include <chrono>
