@@ -11,21 +11,23 @@
 namespace thole {
 namespace detail {
 
+class spawned_base;
+
 /// What every promise of a thole::task has: its loop, what it awaits, who awaits it.
 struct promise_base : runnable {
     enum class awaits : std::uint8_t { nothing, operation, child };
 
     loop_core* core = nullptr;
-    std::coroutine_handle<> self;          ///< this coroutine
-    std::coroutine_handle<> continuation;  ///< who goes on when it has ended
-    void* awaited = nullptr;               ///< an operation, or a child's promise
-    void** owner = nullptr;                ///< the pointer that owns this frame, to be cleared
-    promise_base* next_root = nullptr;     ///< the loop's list of spawned tasks
+    std::coroutine_handle<> self;     ///< this coroutine
+    promise_base* parent = nullptr;   ///< who awaits it
+    void* awaited = nullptr;          ///< an operation, or a child's promise
+    void** owner = nullptr;           ///< the pointer that owns this frame, to be cleared
+    promise_base* next_root = nullptr;  ///< the loop's list of spawned tasks
     promise_base* prev_root = nullptr;
-    void* spawned = nullptr;               ///< the handle of who spawned it, while it lives
+    spawned_base* handle = nullptr;   ///< of who spawned it, while it lives
     awaits kind = awaits::nothing;
-    reason cancelled = reason::none;       ///< sticky: what is awaited next ends with it
-    bool shielded = false;                 ///< a cancel from above stops here
+    reason cancelled = reason::none;  ///< sticky: what is awaited next ends with it
+    bool shielded = false;            ///< a cancel from above stops here
     bool root = false;
     bool ended = false;
 };
@@ -71,6 +73,7 @@ class [[nodiscard]] awaitable : public Op {
 
   private:
     static void resume_task(detail::runnable& self, detail::turn how) {
+        static_cast<awaitable&>(self).at = detail::stage::dispatched;
         if (how == detail::turn::run) {
             auto* by = static_cast<detail::promise_base*>(static_cast<awaitable&>(self).waiter_);
             by->kind = detail::promise_base::awaits::nothing;
@@ -78,6 +81,7 @@ class [[nodiscard]] awaitable : public Op {
         }
     }
     static void resume_foreign(detail::runnable& self, detail::turn how) {
+        static_cast<awaitable&>(self).at = detail::stage::dispatched;
         if (how == detail::turn::run) {
             std::coroutine_handle<>::from_address(static_cast<awaitable&>(self).waiter_).resume();
         }

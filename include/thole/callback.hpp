@@ -37,8 +37,9 @@ class callback : public Op {
 
   private:
     static void finished(detail::runnable& self, detail::turn how) {
+        auto& op = static_cast<callback&>(self);
+        op.at = detail::stage::dispatched;
         if (how == detail::turn::run) {
-            auto& op = static_cast<callback&>(self);
             op.function_(op.take());
         }
     }
@@ -46,26 +47,20 @@ class callback : public Op {
     F function_;
 };
 
-/// Only a place in the loop's queue: `callback<post_op, F>` posted with loop::post(operation&).
-class post_op : public operation {
-  public:
-    using result_type = result<void>;
-    post_op() noexcept = default;
-    void prepare(loop& on) noexcept { reset(verb::none, on.core(), nullptr, never); }
-    [[nodiscard]] result<void> take() noexcept { return {}; }
-};
-
-/// A function with a place in a loop's queue of its own: posting it allocates nothing and cannot
-/// fail. The function is called without arguments.
+/// A function with a place of its own in a loop's queue, for loop::post(operation&): posting it
+/// allocates nothing and cannot fail. The function is called without arguments; it may post itself
+/// again, or destroy the object as the last thing it does.
 template <class F>
-class posted : public post_op {
+class posted : public operation {
   public:
     explicit posted(F function) : function_(std::move(function)) { this->act = &run; }
 
   private:
     static void run(detail::runnable& self, detail::turn how) {
+        auto& op = static_cast<posted&>(self);
+        op.at = detail::stage::dispatched;
         if (how == detail::turn::run) {
-            static_cast<posted&>(self).function_();
+            op.function_();
         }
     }
 

@@ -142,8 +142,8 @@ class loop {
         void* memory = detail::allocate_frame(sizeof(node));
         enqueue(*::new (memory) node(std::forward<F>(function)));
     }
-    /// Queues an operation made for that (`posted`, `callback<post_op, F>`): allocates nothing,
-    /// cannot fail. It must not be queued or pending. Any thread.
+    /// Queues an operation made for that (`posted`): allocates nothing, cannot fail. It must not be
+    /// queued already. Any thread.
     THOLE_API void post(operation& node) noexcept;
 
     /// Starts `work` in a later turn. The handle may be dropped: the task goes on.

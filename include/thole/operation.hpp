@@ -50,11 +50,11 @@ struct runnable {
 /// An entry of the timer wheel. `due` counts nanoseconds of the loop's clock; its lowest bit tells
 /// a lone timer (1) from an operation's (0).
 struct timer_node {
-    timer_node* next = nullptr;
-    timer_node* prev = nullptr;
+    timer_node* later = nullptr;
+    timer_node* earlier = nullptr;
     std::int64_t due = 0;
 
-    [[nodiscard]] bool armed() const noexcept { return next != nullptr; }
+    [[nodiscard]] bool armed() const noexcept { return later != nullptr; }
 };
 
 /// Why an operation was asked to end. The first reason wins.
@@ -73,11 +73,11 @@ struct native_storage {
 };
 
 /// The fields of an operation: the runtime's own, at most 128 bytes.
-struct operation_fields : runnable {
+/// The bases are what the wheel and the kernel hand back: an operation is found from its address.
+struct operation_fields : runnable, timer_node, native_storage {
     operation* prev = nullptr;        ///< with `next`: the queue of the socket's state
     loop_core* core = nullptr;        ///< the loop it runs on
     socket_state* state = nullptr;    ///< what it works on, if anything
-    timer_node timer;                 ///< in the wheel from submitted until finished
     void* buffer = nullptr;           ///< bytes, or pieces if `vectored`
     std::size_t length = 0;           ///< of bytes, or of pieces if `vectored`
     std::size_t count = 0;            ///< bytes moved so far
@@ -85,12 +85,11 @@ struct operation_fields : runnable {
     verb what = verb::none;
     stage at = stage::idle;
     reason why = reason::none;
-    deadline::form limit : 2 = deadline::form::never;  ///< what `timer.due` means before the start
+    deadline::form limit : 2 = deadline::form::never;  ///< what `due` means before the start
     bool own_error : 1 = false;
     bool aborted : 1 = false;         ///< the kernel's word: ended because it was cancelled
     bool vectored : 1 = false;        ///< `buffer` points to `length` spans
     bool spent : 1 = false;           ///< the backend's: a step was taken already
-    [[no_unique_address]] native_storage native;
 };
 
 }  // namespace detail

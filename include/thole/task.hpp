@@ -33,7 +33,7 @@ THOLE_API void release_frame(void* frame, std::size_t size) noexcept;
                                                             void** owner) noexcept;
 /// A task has ended; gives the coroutine to go on with.
 [[nodiscard]] THOLE_API std::coroutine_handle<> task_ended(promise_base& ended,
-                                                           std::exception_ptr* failure) noexcept;
+                                                           std::exception_ptr* failed) noexcept;
 /// Asks what this task awaits to end; the task stays cancelled.
 THOLE_API void cancel_task(promise_base& task, reason why) noexcept;
 
@@ -210,9 +210,8 @@ namespace detail {
 
 template <class T>
 task<T> promise<T>::get_return_object() noexcept {
-    const auto handle = std::coroutine_handle<promise>::from_promise(*this);
-    self = handle;
-    return task<T>(handle.address());
+    self = std::coroutine_handle<promise>::from_promise(*this);
+    return task<T>(self.address());
 }
 
 template <class T>
@@ -260,12 +259,18 @@ class spawned_base {
     [[nodiscard]] explicit operator bool() const noexcept { return of_ != nullptr; }
 
   protected:
-    friend struct detail::loop_core;
-    [[nodiscard]] THOLE_API std::coroutine_handle<> await(promise_base& waiting) noexcept;
+    friend struct loop_core;
+    friend std::coroutine_handle<> task_ended(promise_base&, std::exception_ptr*) noexcept;
+    [[nodiscard]] THOLE_API std::coroutine_handle<> wait_for(promise_base& waiting) noexcept;
     /// Destroys the frame of a task that has ended, after its outcome was taken.
     THOLE_API void release() noexcept;
 
     promise_base* of_ = nullptr;
+
+  private:
+    void detach() noexcept;
+
+    std::exception_ptr* failed_ = nullptr;  // what the ended task left, in its frame
 };
 
 }  // namespace detail
@@ -292,7 +297,7 @@ class spawned : public detail::spawned_base {
             std::coroutine_handle<Promise> waiting) noexcept {
             static_assert(std::derived_from<Promise, detail::promise_base>,
                           "a spawned task is awaited by a thole::task");
-            return of_.await(waiting.promise());
+            return of_.wait_for(waiting.promise());
         }
         T await_resume() { return of_.take(); }
 

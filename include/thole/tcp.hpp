@@ -189,6 +189,7 @@ class socket {
     friend class connect_op;
     friend class accept_op;
     friend class detached_socket;
+    friend struct detail::loop_core;
     explicit socket(detail::socket_state* state) noexcept : state_(state) {}
 
     detail::socket_state* state_ = nullptr;

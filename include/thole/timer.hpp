@@ -34,7 +34,7 @@ class timer : detail::timer_node {
     [[nodiscard]] bool armed() const noexcept { return timer_node::armed(); }
 
     /// For the library's own awaiters, which learn their loop later.
-    timer(function run, void* context) noexcept : core_(nullptr), run_(run), context_(context) {}
+    THOLE_API timer(function run, void* context) noexcept;
     void belong_to(detail::loop_core* core) noexcept { core_ = core; }
 
   private:

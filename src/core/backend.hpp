@@ -39,6 +39,14 @@ struct socket_state {
     socket_state& operator=(const socket_state&) = default;
 };
 
+// Frees a closed state. One whose handle outlives the loop (core is null) is left to that handle:
+// backends free states through this only.
+inline void dispose(socket_state* state) noexcept {
+    if (state->core != nullptr) {
+        delete state;
+    }
+}
+
 // What a loose socket's handle can be asked without a loop. One table a network; two loose sockets
 // are of one network if their tables are the same.
 struct native_methods {
@@ -119,7 +127,7 @@ class backend {
     // Waits until something finished, wake() was called or `until` has come, whichever is first;
     // does not block when `until` has passed (time_point::min() asks for that); may return early
     // with nothing. Takes one batch and pushes what finished, each operation once. Keeps house (frees
-    // closed states) before it blocks. An error means that waiting is impossible.
+    // closed states, by dispose()) before it blocks. An error means that waiting is impossible.
     [[nodiscard]] virtual std::error_code wait(time_point until, completions& finished) = 0;
 
     // Ends a wait() that sleeps, or the next one. Any thread; coalesced; never fails.
@@ -157,6 +165,9 @@ inline void settle_aborted(operation& op, int raw) noexcept {
     op.own_error = false;
     op.aborted = true;
 }
+
+// An error of any category that thole gives.
+void settle_code(operation& op, const std::error_code& failed) noexcept;
 
 // ---- Verbs.
 

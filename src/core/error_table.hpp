@@ -27,4 +27,7 @@ struct error_row {
 // an operation is settled (R104).
 [[nodiscard]] int decode(verb what, int raw) noexcept;
 
+// The raw code of a meaning, for errors that we find ourselves (src/core/error.cpp).
+[[nodiscard]] int raw_of(std::errc meaning) noexcept;
+
 }  // namespace thole::detail

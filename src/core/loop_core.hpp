@@ -4,6 +4,8 @@
 
 #include <atomic>
 #include <cstddef>
+#include <cstdint>
+#include <limits>
 #include <memory>
 #include <system_error>
 #include <thread>
@@ -33,9 +35,13 @@ struct loop_core {
     loop_core& operator=(const loop_core&) = delete;
 
     // ---- run.cpp
-    [[nodiscard]] std::error_code enter() noexcept;  // may a run function be called here and now?
-    [[nodiscard]] std::error_code run(deadline until, bool blocking, const spawned_base* running,
-                                      std::size_t& handled);
+    // What ends a run besides the lack of work.
+    struct run_limits {
+        deadline until{};
+        const spawned_base* awaited = nullptr;  // the end of this task
+    };
+    [[nodiscard]] std::error_code run(const run_limits& limits, std::size_t& handled);
+    [[nodiscard]] std::error_code poll(std::size_t& handled);
     [[nodiscard]] bool has_work() const noexcept;
     void enqueue(runnable& item) noexcept;  // any thread
     void stop() noexcept;                   // any thread
@@ -48,7 +54,6 @@ struct loop_core {
     void cancel(operation& op, reason why) noexcept;
     void cancel_all(operation_queue& queue, reason why) noexcept;
     void finished(operation& op) noexcept;  // the backend's word: settle it and make it ready
-    void expire(timer_node& node) noexcept;
 
     // ---- sockets.cpp
     [[nodiscard]] std::error_code usable() const noexcept;
@@ -57,6 +62,8 @@ struct loop_core {
     [[nodiscard]] socket_state* adopt(const loose_socket& loose, std::error_code& error) noexcept;
     void close(socket_state* state) noexcept;
     [[nodiscard]] bool prepare_connect(operation& op) noexcept;
+    [[nodiscard]] static std::error_code control(socket_state* state,
+                                                 control_request& asked) noexcept;
 
     // ---- task.cpp
     void add_root(promise_base& root) noexcept;
@@ -68,9 +75,11 @@ struct loop_core {
     backend_info info;
 
     run_queue ready;
+    runnable poll_mark;  // queued while it has an `act`
     timer_wheel wheel{0};
-    timer_list expired;      // lone timers whose functions are to be called
-    std::size_t pending = 0;  // operations and lone timers that were started and have not finished
+    timer_list expired;        // lone timers whose functions are to be called
+    operation_queue sleeping;  // pending sleeps
+    std::size_t pending = 0;   // operations and lone timers that were started and have not finished
     int budget = 0;
     bool running = false;
     bool closing = false;
@@ -82,11 +91,22 @@ struct loop_core {
     std::atomic<bool> stopped{false};
     inbox mail;
 
+    // A lone timer that waits in `expired` for its call has this for its time.
+    static constexpr std::int64_t expired_mark = std::numeric_limits<std::int64_t>::min() | 1;
+
+    // ---- timer.cpp
+    [[nodiscard]] std::error_code arm(timer& lone, deadline until) noexcept;
+    void disarm(timer& lone) noexcept;
+    void call(timer_node& lone);
+
   private:
-    [[nodiscard]] bool dispatch(std::size_t& handled, const spawned_base* running);
+    class run_scope;
+    [[nodiscard]] std::error_code enter() noexcept;  // may a run function be called here and now?
+    [[nodiscard]] bool dispatch(const run_limits& limits, int most, std::size_t& handled);
     [[nodiscard]] std::error_code pause(time_point until);
+    [[nodiscard]] bool start_transfer(operation& op) noexcept;
     void settle_timers() noexcept;
-    void call_expired(std::size_t& handled);
+    void discard_ready() noexcept;
     void shut_down() noexcept;
 };
 

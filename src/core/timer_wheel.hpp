@@ -12,29 +12,29 @@ namespace thole::detail {
 // A ring of timer nodes with a head of its own.
 class timer_list {
   public:
-    timer_list() noexcept { head_.next = head_.prev = &head_; }
+    timer_list() noexcept { head_.later = head_.earlier = &head_; }
     timer_list(const timer_list&) = delete;
     timer_list& operator=(const timer_list&) = delete;
 
-    [[nodiscard]] bool empty() const noexcept { return head_.next == &head_; }
-    [[nodiscard]] timer_node* front() const noexcept { return head_.next; }
+    [[nodiscard]] bool empty() const noexcept { return head_.later == &head_; }
+    [[nodiscard]] timer_node* front() const noexcept { return head_.later; }
 
     void push(timer_node& node) noexcept {
-        node.next = &head_;
-        node.prev = head_.prev;
-        head_.prev->next = &node;
-        head_.prev = &node;
+        node.later = &head_;
+        node.earlier = head_.earlier;
+        head_.earlier->later = &node;
+        head_.earlier = &node;
     }
     [[nodiscard]] timer_node& pop() noexcept {
-        timer_node& node = *head_.next;
+        timer_node& node = *head_.later;
         unlink(node);
         return node;
     }
     static void unlink(timer_node& node) noexcept {
-        node.prev->next = node.next;
-        node.next->prev = node.prev;
-        node.next = nullptr;
-        node.prev = nullptr;
+        node.earlier->later = node.later;
+        node.later->earlier = node.earlier;
+        node.later = nullptr;
+        node.earlier = nullptr;
     }
 
   private:
@@ -61,7 +61,7 @@ class timer_wheel {
     void settle(std::int64_t now, timer_list& expired) noexcept;
     // No later than this something has to be done; never later than the next due time, and exactly
     // it when that is near. Call after settle(), with at least one node armed.
-    [[nodiscard]] std::int64_t next() const noexcept;
+    [[nodiscard]] std::int64_t next() noexcept;
     // Takes out any node, due or not; null when empty.
     [[nodiscard]] timer_node* take_any() noexcept;
 
@@ -72,7 +72,10 @@ class timer_wheel {
     static constexpr int slots = 1 << level_shift;
 
     void place(timer_node& node) noexcept;
+    void advance(std::int64_t target, timer_list& expired) noexcept;
     void cascade() noexcept;
+    void fire(int slot, timer_list& expired) noexcept;
+    [[nodiscard]] std::int64_t next_used(std::int64_t from) noexcept;
 
     timer_list fresh_;
     timer_list wheel_[levels][slots];

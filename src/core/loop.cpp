@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: BSL-1.0
+#include <thole/loop.hpp>
+
+#include <array>
+#include <cstdio>
+#include <cstdlib>
+#include <exception>
+#include <utility>
+
+#include "core/backends.hpp"
+#include "core/error_table.hpp"
+#include "core/loop_core.hpp"
+
+namespace thole {
+
+namespace {
+
+struct named_kind {
+    backend_kind kind;
+    std::string_view name;
+};
+
+constexpr std::array<named_kind, 6> kinds{{
+    {backend_kind::automatic, "automatic"},
+    {backend_kind::epoll, "epoll"},
+    {backend_kind::select, "select"},
+    {backend_kind::io_uring, "io_uring"},
+    {backend_kind::iocp, "iocp"},
+    {backend_kind::sim, "sim"},
+}};
+
+detail::backend_choice make(backend_kind kind, detail::loop_core& core) {
+    return kind == backend_kind::sim ? detail::simulated_backend(core)
+                                     : detail::platform_backend(kind, core);
+}
+
+// Takes what came of asking for `kind`; false: it cannot be had.
+bool take(detail::loop_core& core, backend_kind kind, std::string reason) {
+    detail::backend_choice choice = make(kind, core);
+    core.error = choice.error;
+    if (choice.made == nullptr) {
+        core.info = {kind, {}, std::move(choice.reason)};
+        return false;
+    }
+    core.network = std::move(choice.made);
+    core.info = {kind, to_string(kind), std::move(reason)};
+    return true;
+}
+
+// What is asked for by name is exact; the environment's wish and the default fall back.
+void choose(detail::loop_core& core, backend_kind asked) {
+    if (asked != backend_kind::automatic) {
+        take(core, asked, "asked for by the program");
+        return;
+    }
+    const backend_kind standard = detail::default_backend();
+    const std::string wish = detail::environment_variable("THOLE_BACKEND");
+    std::string reason = "the default of this platform";
+    if (!wish.empty() && wish != to_string(backend_kind::automatic)) {
+        const result<backend_kind> named = parse_backend(wish);
+        if (named && take(core, *named, "asked for by THOLE_BACKEND")) {
+            return;
+        }
+        reason += ", instead of THOLE_BACKEND=" + wish + ": " +
+                  (named ? core.info.reason : std::string("no backend has this name"));
+    }
+    take(core, standard, std::move(reason));
+}
+
+}  // namespace
+
+std::string_view to_string(backend_kind kind) noexcept {
+    for (const named_kind& known : kinds) {
+        if (known.kind == kind) {
+            return known.name;
+        }
+    }
+    return {};
+}
+
+result<backend_kind> parse_backend(std::string_view name) {
+    for (const named_kind& known : kinds) {
+        if (known.name == name) {
+            return known.kind;
+        }
+    }
+    return unexpected(std::errc::invalid_argument);
+}
+
+detail::loop_core::loop_core(loop_options options) noexcept {
+    choose(*this, options.backend);
+}
+
+loop::loop(loop_options options) noexcept : core_(new detail::loop_core(options)) {}
+
+loop::~loop() {
+    if (core_->running) {
+        std::fputs("thole: a loop was destroyed while it runs\n", stderr);
+        std::terminate();
+    }
+    delete core_;
+}
+
+std::error_code loop::error() const noexcept {
+    return core_->usable();
+}
+
+const backend_info& loop::backend() const noexcept {
+    return core_->info;
+}
+
+time_point loop::now() const noexcept {
+    return core_->network != nullptr ? core_->clock()
+                                     : std::chrono::time_point_cast<time_point::duration>(
+                                           std::chrono::steady_clock::now());
+}
+
+result<std::size_t> loop::run() {
+    return run_within(never);
+}
+
+result<std::size_t> loop::run_within(deadline until) {
+    std::size_t handled = 0;
+    if (const std::error_code failed = core_->run({until, nullptr}, handled)) {
+        return unexpected(failed);
+    }
+    return handled;
+}
+
+std::error_code loop::run_while(const detail::spawned_base& running) {
+    std::size_t handled = 0;
+    if (const std::error_code failed = core_->run({never, &running}, handled)) {
+        return failed;
+    }
+    return running.ended() ? std::error_code{} : errc::cancelled;
+}
+
+result<std::size_t> loop::poll() {
+    std::size_t handled = 0;
+    if (const std::error_code failed = core_->poll(handled)) {
+        return unexpected(failed);
+    }
+    return handled;
+}
+
+void loop::stop() noexcept {
+    core_->stop();
+}
+
+bool loop::stopped() const noexcept {
+    return core_->stopped.load();
+}
+
+void loop::restart() noexcept {
+    core_->stopped.store(false);
+}
+
+void loop::post(operation& node) noexcept {
+    if (node.at == detail::stage::submitted || node.at == detail::stage::finished) {
+        std::fputs("thole: an operation was posted while it is queued\n", stderr);
+        std::terminate();
+    }
+    node.at = detail::stage::finished;
+    core_->enqueue(node);
+}
+
+void loop::enqueue(detail::runnable& node) noexcept {
+    core_->enqueue(node);
+}
+
+void loop::adopt_root(detail::promise_base& root) noexcept {
+    core_->add_root(root);
+}
+
+}  // namespace thole

@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: BSL-1.0
+// The loop's turns: run what is ready, look at the clock, ask the kernel.
+#include <algorithm>
+#include <exception>
+#include <utility>
+
+#include "core/error_table.hpp"
+#include "core/loop_core.hpp"
+
+namespace thole::detail {
+
+unsigned fork_count = 0;
+
+loop_core*& current_loop() noexcept {
+    thread_local loop_core* current = nullptr;
+    return current;
+}
+
+run_queue& loopless() noexcept {
+    thread_local run_queue queue;
+    return queue;
+}
+
+time_point loop_core::clock() const noexcept {
+    return network->now();
+}
+
+bool loop_core::on_own_thread() const noexcept {
+    return current_loop() == this;
+}
+
+bool loop_core::has_work() const noexcept {
+    return pending > 0 || !ready.empty() || !mail.empty() || network->held() > 0;
+}
+
+void loop_core::enqueue(runnable& item) noexcept {
+    if (on_own_thread()) {
+        ready.push(item);
+    } else if (mail.push(item) && network != nullptr) {
+        network->wake();
+    }
+}
+
+void loop_core::stop() noexcept {
+    stopped.store(true, std::memory_order_seq_cst);
+    if (mail.rouse() && network != nullptr) {
+        network->wake();
+    }
+}
+
+std::error_code loop_core::enter() noexcept {
+    if (const std::error_code refused = usable()) {
+        return refused;
+    }
+    const std::thread::id self = std::this_thread::get_id();
+    if (thread == std::thread::id{}) {
+        thread = self;
+    }
+    if (thread != self) {
+        return {raw_of(std::errc::operation_not_permitted), system_category()};
+    }
+    if (running) {
+        return errc::operation_in_progress;
+    }
+    return {};
+}
+
+// While it lives the loop runs on this thread; an exception may end it at any point (R118).
+class loop_core::run_scope {
+  public:
+    explicit run_scope(loop_core& core) noexcept
+        : core_(core), outer_(std::exchange(current_loop(), &core)) {
+        core_.running = true;
+        core_.ready.append(loopless());
+    }
+    run_scope(const run_scope&) = delete;
+    run_scope& operator=(const run_scope&) = delete;
+    ~run_scope() {
+        core_.running = false;
+        core_.budget = 0;
+        current_loop() = outer_;
+    }
+
+  private:
+    loop_core& core_;
+    loop_core* outer_;
+};
+
+// False: the run is over, by stop() or by the end of the awaited task.
+bool loop_core::dispatch(const run_limits& limits, int most, std::size_t& handled) {
+    for (int i = 0; i < most; ++i) {
+        if (stopped.load(std::memory_order_relaxed)) {
+            return false;
+        }
+        if (!expired.empty()) {
+            ++handled;
+            budget = inline_budget;
+            call(expired.pop());
+        } else if (runnable* item = ready.pop(); item != nullptr) {
+            handled += item != &poll_mark ? 1 : 0;
+            budget = inline_budget;
+            item->act(*item, turn::run);
+        } else {
+            return true;
+        }
+        if (limits.awaited != nullptr && limits.awaited->ended()) {
+            return false;
+        }
+    }
+    return true;
+}
+
+void loop_core::settle_timers() noexcept {
+    if (wheel.empty()) {
+        return;
+    }
+    timer_list due;
+    wheel.settle(clock().time_since_epoch().count(), due);
+    while (!due.empty()) {
+        timer_node& node = due.pop();
+        if ((node.due & 1) != 0) {
+            node.due = expired_mark;
+            expired.push(node);
+            continue;
+        }
+        cancel(static_cast<operation&>(static_cast<operation_fields&>(node)), reason::deadline);
+    }
+}
+
+std::error_code loop_core::pause(time_point until) {
+    completions done(*this);
+    if (until == time_point::min() || !mail.fall_asleep()) {
+        return network->wait(time_point::min(), done);
+    }
+    if (stopped.load(std::memory_order_seq_cst)) {  // R119: asked after the mark is set
+        until = time_point::min();
+    }
+    const std::error_code failed = network->wait(until, done);
+    mail.awake();
+    return failed;
+}
+
+std::error_code loop_core::run(const run_limits& limits, std::size_t& handled) {
+    if (const std::error_code refused = enter()) {
+        return refused;
+    }
+    const run_scope scope(*this);
+    time_point end = time_point::max();
+    if (limits.until.kind() == deadline::form::absolute) {
+        end = time_point(std::chrono::nanoseconds(limits.until.count()));
+    } else if (limits.until.kind() == deadline::form::relative) {
+        end = clock() + std::chrono::nanoseconds(std::max<std::int64_t>(limits.until.count(), 0));
+    }
+    for (bool last = false;; last = end != time_point::max() && clock() >= end) {
+        mail.drain(ready);
+        if (!dispatch(limits, turn_budget, handled) || last) {
+            return {};
+        }
+        settle_timers();
+        time_point until = time_point::min();
+        if (ready.empty() && expired.empty()) {
+            if (!has_work()) {
+                return {};
+            }
+            until = wheel.empty() ? end : std::min(end, time_point(std::chrono::nanoseconds(wheel.next())));
+        }
+        if (const std::error_code failed = pause(until)) {
+            return failed;
+        }
+    }
+}
+
+// What is ready when it is called: a mark at the end of the queue keeps those who queue themselves
+// again from running for ever.
+std::error_code loop_core::poll(std::size_t& handled) {
+    if (const std::error_code refused = enter()) {
+        return refused;
+    }
+    const run_scope scope(*this);
+    if (stopped.load(std::memory_order_relaxed)) {
+        return {};
+    }
+    const std::error_code failed = pause(time_point::min());
+    settle_timers();
+    mail.drain(ready);
+    if (poll_mark.act == nullptr) {
+        poll_mark.act = [](runnable& mark, turn) { mark.act = nullptr; };
+        ready.push(poll_mark);
+    }
+    while (poll_mark.act != nullptr && dispatch({}, 1, handled)) {
+    }
+    return failed;
+}
+
+}  // namespace thole::detail

@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: BSL-1.0
+// The loop's open sockets, from opening to the end of the loop.
+#include <utility>
+
+#include "core/error_table.hpp"
+#include "core/loop_core.hpp"
+
+namespace thole::detail {
+
+std::error_code loop_core::usable() const noexcept {
+    if (error) {
+        return error;
+    }
+    if (forks != fork_count) {  // R78: the parent's kernel objects are not the child's to use
+        return {raw_of(std::errc::operation_not_permitted), system_category()};
+    }
+    if (closing) {
+        return errc::closed;
+    }
+    return {};
+}
+
+void loop_core::enlist(socket_state& state) noexcept {
+    state.core = this;
+    state.prev = nullptr;
+    state.next = sockets;
+    if (sockets != nullptr) {
+        sockets->prev = &state;
+    }
+    sockets = &state;
+}
+
+socket_state* loop_core::open(socket_kind kind, std::error_code& failed) noexcept {
+    failed = usable();
+    socket_state* state = failed ? nullptr : network->open(kind, failed);
+    if (state != nullptr) {
+        enlist(*state);
+    }
+    return state;
+}
+
+socket_state* loop_core::adopt(const loose_socket& loose, std::error_code& failed) noexcept {
+    failed = usable();
+    if (failed) {
+        loose.methods->close(loose.native);
+        return nullptr;
+    }
+    socket_state* state = network->adopt(loose, failed);
+    if (state != nullptr) {
+        enlist(*state);
+    }
+    return state;
+}
+
+std::error_code loop_core::control(socket_state* state, control_request& asked) noexcept {
+    if (state == nullptr || state->core == nullptr) {
+        return errc::closed;
+    }
+    loop_core& core = *state->core;
+    if (core.forks != fork_count) {
+        return core.usable();
+    }
+    return core.network->control(*state, asked);
+}
+
+void loop_core::close(socket_state* state) noexcept {
+    cancel_all(state->reading, reason::closed);
+    cancel_all(state->writing, reason::closed);
+    if (state->prev != nullptr) {
+        state->prev->next = state->next;
+    } else {
+        sockets = state->next;
+    }
+    if (state->next != nullptr) {
+        state->next->prev = state->prev;
+    }
+    network->close(state);
+}
+
+// Whatever is queued is given up, and what that gives up in turn queues.
+void loop_core::discard_ready() noexcept {
+    for (mail.drain(ready); runnable* item = ready.pop(); mail.drain(ready)) {
+        item->act(*item, turn::discard);
+    }
+}
+
+void loop_core::shut_down() noexcept {
+    closing = true;
+    if (network == nullptr) {
+        discard_ready();
+        destroy_roots();
+        return;
+    }
+    while (operation* op = sleeping.front()) {
+        cancel(*op, reason::closed);
+    }
+    for (socket_state* state = sockets; state != nullptr; state = state->next) {
+        cancel_all(state->reading, reason::closed);
+        cancel_all(state->writing, reason::closed);
+    }
+    const auto forget = [this](timer_node& lone) {  // only lone timers are left in the wheel
+        lone.due = 1;
+        --pending;
+    };
+    while (timer_node* lone = wheel.take_any()) {
+        forget(*lone);
+    }
+    while (!expired.empty()) {
+        forget(expired.pop());
+    }
+    completions done(*this);
+    while (pending > 0 && !network->wait(time_point::max(), done)) {
+    }
+    discard_ready();
+    destroy_roots();
+    discard_ready();
+    while (sockets != nullptr) {  // handles that outlive the loop own the memory from here on
+        socket_state* state = sockets;
+        sockets = state->next;
+        if (sockets != nullptr) {
+            sockets->prev = nullptr;
+        }
+        state->core = nullptr;
+        network->close(state);
+    }
+    while (network->held() > 0 && !network->wait(time_point::max(), done)) {
+    }
+}
+
+loop_core::~loop_core() {
+    shut_down();
+}
+
+}  // namespace thole::detail

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: BSL-1.0
+// Lone timers and sleeping.
+#include <thole/timer.hpp>
+
+#include <utility>
+
+#include "core/loop_core.hpp"
+
+namespace thole {
+
+timer::timer(loop& on, function run, void* context) noexcept
+    : core_(on.core()), run_(run), context_(context) {
+    due = 1;  // the mark of a lone timer
+}
+
+timer::timer(function run, void* context) noexcept : core_(nullptr), run_(run), context_(context) {
+    due = 1;
+}
+
+timer::~timer() {
+    disarm();
+}
+
+std::error_code timer::arm(deadline until) noexcept {
+    return core_->arm(*this, until);
+}
+
+void timer::disarm() noexcept {
+    if (armed()) {
+        core_->disarm(*this);
+    }
+}
+
+void sleep_op::prepare(loop& on, deadline until) noexcept {
+    reset(verb::sleep, on.core(), nullptr, until);
+}
+
+void sleep_op::belong_to(detail::loop_core* awaiting) noexcept {
+    if (core == nullptr) {
+        reset(verb::sleep, awaiting, nullptr, until_);
+    }
+}
+
+result<void> sleep_op::take() noexcept {
+    if (const std::error_code failed = outcome()) {
+        return unexpected(failed);
+    }
+    return {};
+}
+
+namespace detail {
+
+std::error_code loop_core::arm(timer& lone, deadline until) noexcept {
+    disarm(lone);
+    if (const std::error_code refused = usable()) {
+        return refused;
+    }
+    if (until.kind() == deadline::form::never) {
+        return {};
+    }
+    ++pending;
+    if (until.kind() == deadline::form::relative) {
+        wheel.arm_after(lone, until.count());
+    } else {
+        wheel.arm_at(lone, until.count());
+    }
+    return {};
+}
+
+void loop_core::disarm(timer& lone) noexcept {
+    if (!lone.armed()) {
+        return;
+    }
+    --pending;
+    if (lone.due == expired_mark) {
+        timer_list::unlink(lone);  // it waited for its call
+    } else {
+        wheel.disarm(lone);
+    }
+    lone.due = 1;
+}
+
+void loop_core::call(timer_node& expired_one) {
+    auto& lone = static_cast<timer&>(expired_one);
+    --pending;
+    lone.due = 1;
+    lone.run_(lone.context_);
+}
+
+}  // namespace detail
+}  // namespace thole
