@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: BSL-1.0
-// THOLE_API marks what the compiled library offers. Users of a static library on
-// Windows define THOLE_STATIC (the build's own dependency object does it for them).
+/// \file
+/// THOLE_API marks what the compiled library offers.
 #pragma once
 
-#if defined(_WIN32) && !defined(THOLE_STATIC)
-#ifdef THOLE_BUILDING
+#if defined(_WIN32)
+// Exported when we build a DLL, never marked dllimport: no data is exported, functions link through
+// their thunks, and one set of headers serves the static and the shared library.
+#if defined(THOLE_BUILDING) && !defined(THOLE_STATIC)
 #define THOLE_API __declspec(dllexport)
 #else
-#define THOLE_API __declspec(dllimport)
+#define THOLE_API
 #endif
-#elif !defined(_WIN32) && defined(__GNUC__)
+#elif defined(__GNUC__)
 #define THOLE_API __attribute__((visibility("default")))
 #else
 #define THOLE_API

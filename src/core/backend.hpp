@@ -178,6 +178,9 @@ void settle_code(operation& op, const std::error_code& failed) noexcept;
 [[nodiscard]] constexpr bool wants_all(verb what) noexcept {
     return what == verb::read_exactly || what == verb::write;
 }
+[[nodiscard]] constexpr bool is_read(verb what) noexcept {
+    return what == verb::read || what == verb::read_exactly;
+}
 [[nodiscard]] constexpr bool is_write(verb what) noexcept {
     return what == verb::write || what == verb::write_some;
 }

@@ -106,9 +106,8 @@ bool loop_core::start_transfer(operation& op) noexcept {
         settle_own(op, errc::closed);
         return true;
     }
-    operation_queue& queue = uses_writing(op.what) ? op.state->writing : op.state->reading;
-    if (!is_accept(op.what)) {
-        if (!queue.empty()) {
+    if (is_write(op.what) || is_read(op.what)) {
+        if (!(is_write(op.what) ? op.state->writing : op.state->reading).empty()) {
             settle_own(op, errc::operation_in_progress);
             return true;
         }
