@@ -44,10 +44,9 @@ endpoint mapped(const endpoint& where) noexcept {
 }  // namespace
 
 const native_methods sim_methods = {
-    // On any thread: the network learns it when it sweeps.
     [](std::uintptr_t native) noexcept {
         loose_end& end = loose_end_of(native);
-        end->dropped.store(true, std::memory_order_release);
+        end->dropped.store(true, std::memory_order_release);  // any thread: see sweep()
         delete &end;
     },
     [](std::uintptr_t native, endpoint& name) noexcept {
@@ -181,7 +180,10 @@ std::errc sim_network::connect(const std::shared_ptr<sim_end>& end, const endpoi
         const endpoint named = ours.with_port(end->name.port());
         end->local = target.family() == address_family::ipv6 ? mapped(named) : named;
     }
-    end->peer = target.is_unspecified() ? endpoint::loopback(target.family(), target.port()) : target;
+    end->peer = target;
+    if (target.is_unspecified()) {
+        end->peer = endpoint::loopback(target.family(), target.port());
+    }
     end->at = sim_end::phase::connecting;
     plan(end, round_trip);
     return success;
@@ -253,9 +255,8 @@ std::shared_ptr<sim_end> sim_network::claim(const loose_socket& loose) {
         loose.methods->close(loose.native);
         return nullptr;
     }
-    const loose_end* handle = &loose_end_of(loose.native);
-    std::shared_ptr<sim_end> end = *handle;
-    delete handle;
+    const std::unique_ptr<loose_end> handle(&loose_end_of(loose.native));
+    const std::shared_ptr<sim_end> end = *handle;
     std::erase(loose_, end);
     return end;
 }
@@ -278,22 +279,20 @@ std::size_t sim_network::send(sim_end& end, const std::byte* from, std::size_t l
 
 std::size_t sim_network::receive(sim_end& end, std::byte* to, std::size_t length) {
     const std::size_t count = end.inbox.take(to, length);
-    if (const std::shared_ptr<sim_end> other = end.other.lock(); count != 0 && other) {
+    const std::shared_ptr<sim_end> other = end.other.lock();
+    if (count != 0 && other) {
         stir(other);
     }
     return count;
 }
 
 std::errc sim_network::end_of_reading(sim_end& end, bool& fin) noexcept {
-    fin = false;
     if (end.at != sim_end::phase::connected) {
         return std::errc::not_connected;
     }
-    if (end.inbox.size() != 0) {
-        return success;  // RW05: data first
-    }
-    if (end.fin_came) {
-        fin = true;  // also after a reset that answered a write: what was sent has been read
+    // RW05: data first. A reset that answers a write after the FIN does not undo the FIN.
+    fin = end.inbox.size() == 0 && end.fin_came;
+    if (fin || end.inbox.size() != 0) {
         return success;
     }
     if (end.reset) {
@@ -359,11 +358,11 @@ void sim_network::close(sim_door& door) {
 
 void sim_network::sweep() {
     std::erase_if(loose_, [this](const std::shared_ptr<sim_end>& end) {
-        const bool dropped = end->dropped.load(std::memory_order_acquire);
-        if (dropped) {
-            close(end, true);
+        if (!end->dropped.load(std::memory_order_acquire)) {
+            return false;
         }
-        return dropped;
+        close(end, true);
+        return true;
     });
 }
 

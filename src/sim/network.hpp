@@ -84,16 +84,18 @@ class sim_network {
 
     sim_network() noexcept;
 
-    [[nodiscard]] std::shared_ptr<sim_end> make() const { return std::make_shared<sim_end>(number_); }
+    [[nodiscard]] std::shared_ptr<sim_end> make() const {
+        return std::make_shared<sim_end>(number_);
+    }
 
     // ---- Names. An errc of 0 is success. Port 0 becomes a free one.
     [[nodiscard]] std::errc bind(sim_end& end, const endpoint& where);
     [[nodiscard]] std::errc listen(sim_door& door, const endpoint& where,
                                    const tcp::listen_options& options);
 
-    // ---- Connecting. connect() sends; when the answer is due, answer() tells it: success, refused,
-    // or, while the backlog is full, operation_in_progress. `at` is then the door with one client
-    // more in its queue.
+    // ---- Connecting. connect() sends; when the answer is due, answer() tells it: success (`at` is
+    // the door with one client more in its queue), refused, or, while the backlog is full,
+    // operation_in_progress.
     [[nodiscard]] std::errc connect(const std::shared_ptr<sim_end>& end, const endpoint& target);
     [[nodiscard]] std::errc answer(const std::shared_ptr<sim_end>& end, sim_door*& at);
     void give_up(const std::shared_ptr<sim_end>& end) noexcept;

@@ -251,13 +251,14 @@ std::error_code sim::wait(time_point until, completions& finished) {
     return {};
 }
 
-// An operation that is pushed may lead to its socket's close: the owner is asked for anew each time.
+// What is pushed may lead to its socket's close: the owner is asked for anew each time.
 void sim::visit(const std::shared_ptr<sim_end>& end, completions& finished) {
     if (end->at == sim_end::phase::connecting) {
         answer(end, finished);
         return;
     }
-    const auto step = [&](operation_queue socket_state::*queue, bool (sim::*transfer)(operation&)) {
+    using transfer_step = bool (sim::*)(operation&);
+    const auto step = [&](operation_queue socket_state::*queue, transfer_step transfer) {
         operation* op = end->owner != nullptr ? (end->owner->*queue).front() : nullptr;
         if (op != nullptr && (this->*transfer)(*op)) {
             (end->owner->*queue).remove(*op);
