@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: BSL-1.0
+#include "core/error_table.hpp"
+#include "posix/address.hpp"
+#include "posix/handle.hpp"
+#include "posix/verbs.hpp"
+
+namespace thole::detail {
+namespace {
+
+// Clients that failed, in one turn (R71).
+constexpr int most_failed = 64;
+
+// R70: what concerns one client, or nobody.
+bool is_of_one_client(int raw) noexcept {
+    switch (raw) {
+    case ECONNABORTED:
+    case ECONNRESET:
+    case EPROTO:
+    case EINTR:
+    case ENETDOWN:
+    case ENOPROTOOPT:
+    case EHOSTDOWN:
+#if defined(ENONET)
+    case ENONET:
+#endif
+    case EHOSTUNREACH:
+    case EOPNOTSUPP:
+    case ENETUNREACH:
+    case EPERM:
+    case ETIMEDOUT:
+        return true;
+    default:
+        return false;
+    }
+}
+
+} // namespace
+
+progress start_accept(operation& op, reactor_state& state) noexcept {
+    if (!state.readable || !state.reading.empty()) {
+        return progress::wait_readable; // in order
+    }
+    return finish_accept(op, state);
+}
+
+progress finish_accept(operation& op, reactor_state& state) noexcept {
+    native_address peer;
+    for (int failed = 0; failed < most_failed; ++failed) {
+        peer.length = sizeof peer.v6;
+        const int fd =
+            sys::accept4(state.fd, &peer.any, &peer.length, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        if (fd >= 0) {
+            static_cast<tcp::accept_op&>(op).accepted = {static_cast<std::uintptr_t>(fd),
+                                                         &socket_methods,
+                                                         {},
+                                                         from_native(&peer.any, peer.length)};
+            settle_done(op);
+            return progress::done;
+        }
+        if (errno == EAGAIN || errno == EWOULDBLOCK) {
+            state.readable = false;
+            return progress::wait_readable;
+        }
+        if (!is_of_one_client(errno)) {
+            // No descriptor or no memory: the client stays in the system's queue, and the next
+            // accept asks again, since the listener stays readable (I8, R69).
+            settle_error(op, decode(op.what, errno));
+            return progress::done;
+        }
+    }
+    return progress::wait_readable;
+}
+
+} // namespace thole::detail

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: BSL-1.0
+#include <cstdlib>
+
+#include "core/error_table.hpp"
+#include "posix/address.hpp"
+#include "posix/handle.hpp"
+#include "posix/verbs.hpp"
+
+namespace thole::detail {
+namespace {
+
+struct port_range {
+    long first = 1024;
+    long last = 65535;
+};
+
+// The ports that this machine gives to connections of its own.
+port_range read_ephemeral() noexcept {
+    port_range range;
+    const int fd = sys::open("/proc/sys/net/ipv4/ip_local_port_range", O_RDONLY | O_CLOEXEC);
+    if (fd < 0) {
+        return range;
+    }
+    char text[64] = {};
+    if (sys::read(fd, text, sizeof text - 1) > 0) {
+        char* second = nullptr;
+        const long first = std::strtol(text, &second, 10);
+        const long last = std::strtol(second, nullptr, 10);
+        if (first > 0 && last >= first) {
+            range = {first, last};
+        }
+    }
+    close_handle(fd);
+    return range;
+}
+
+bool is_ephemeral(std::uint16_t port) noexcept {
+    static const port_range range = read_ephemeral();
+    return port >= range.first && port <= range.last;
+}
+
+progress refuse(operation& op, int raw) noexcept {
+    settle_error(op, decode(op.what, raw));
+    return progress::done;
+}
+
+// Connected. R75: to itself, where our port happened to be the target's; that is nobody's service.
+// Whether the target is of this machine our own name tells, so it is asked only for such ports.
+progress made(operation& op, reactor_state& state) noexcept {
+    const endpoint& target = static_cast<tcp::connect_op&>(op).target();
+    endpoint own;
+    if ((state.bound || is_ephemeral(target.port())) && local_name(state.fd, own) == 0 &&
+        own == target) {
+        static_cast<void>(reset_on_close(state.fd));
+        return refuse(op, ECONNREFUSED);
+    }
+    settle_done(op);
+    return progress::done;
+}
+
+} // namespace
+
+progress start_connect(operation& op, reactor_state& state) noexcept {
+    const native_address target = to_native(static_cast<tcp::connect_op&>(op).target());
+    if (sys::connect(state.fd, &target.any, target.length) == 0) {
+        return made(op, state);
+    }
+    // R54: interrupted, it goes on by itself; to call again would be an error.
+    if (errno == EINPROGRESS || errno == EINTR) {
+        return progress::wait_writable;
+    }
+    return refuse(op, errno);
+}
+
+// R53: it was registered after it had begun, so that a plain event "writable" is the connection.
+progress finish_connect(operation& op, reactor_state& state, std::uint32_t events) noexcept {
+    if ((events & (event::error | event::hang_up | event::unsure)) == 0) {
+        return made(op, state);
+    }
+    const int raw = pending_error(state.fd);
+    if (raw == ECONNRESET || raw == EPIPE) {
+        // It was made, and reset before we looked (while connecting that is ECONNREFUSED). The
+        // first read shall tell (CN28); EPIPE stands for a reset after the peer's FIN.
+        state.broken = static_cast<std::uint8_t>(raw == ECONNRESET ? raw : 0);
+        return made(op, state);
+    }
+    if (raw != 0) {
+        return refuse(op, raw);
+    }
+    endpoint peer;
+    if (peer_name(state.fd, peer) != 0) {
+        return progress::wait_writable;
+    }
+    return made(op, state);
+}
+
+} // namespace thole::detail

@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: BSL-1.0
+#include "posix/reactor.hpp"
+
+#include <limits>
+
+#include "posix/handle.hpp"
+
+namespace thole::detail {
+namespace {
+
+static_assert(event::readable == EPOLLIN && event::writable == EPOLLOUT &&
+              event::urgent == EPOLLPRI && event::error == EPOLLERR && event::hang_up == EPOLLHUP &&
+              event::peer_done == EPOLLRDHUP);
+
+constexpr int batch = 256;
+constexpr std::uint32_t everything = EPOLLIN | EPOLLOUT | EPOLLPRI | EPOLLRDHUP | EPOLLET;
+// No descriptor is this high.
+constexpr std::uint64_t waker_mark = std::numeric_limits<std::uint32_t>::max();
+
+class epoll_reactor final : public reactor {
+public:
+    explicit epoll_reactor(loop_core& core) noexcept
+        : reactor(core, std::numeric_limits<int>::max()) {}
+    ~epoll_reactor() override {
+        if (set_ >= 0) {
+            close_handle(set_);
+        }
+    }
+
+    [[nodiscard]] int start() noexcept;
+    std::error_code wait(time_point until, completions& finished) override;
+
+private:
+    int watch(reactor_state& state) noexcept override;
+    void tell_again(reactor_state& state) noexcept override;
+    [[nodiscard]] int apply(int what, int fd, std::uint32_t interest, std::uint64_t mark) noexcept;
+    [[nodiscard]] int ask(epoll_event* events, time_point until) noexcept;
+    void rebuild() noexcept;
+
+    int set_ = -1;
+    std::uint32_t generation_ = 0;
+    unsigned orphans_ = 0; // events of sockets that are closed
+#if defined(THOLE_HAVE_EPOLL_PWAIT2)
+    bool precise_ = true; // the kernel has epoll_pwait2
+#endif
+};
+
+int epoll_reactor::start() noexcept {
+    if (const int failed = open_waker()) {
+        return failed;
+    }
+    set_ = sys::epoll_create1(EPOLL_CLOEXEC);
+    if (set_ < 0) {
+        return errno;
+    }
+    // Edge-triggered: each write wakes once, and none is ever read back (R119).
+    return apply(EPOLL_CTL_ADD, waker(), EPOLLIN | EPOLLET, waker_mark);
+}
+
+int epoll_reactor::apply(int what, int fd, std::uint32_t interest, std::uint64_t mark) noexcept {
+    epoll_event asked{};
+    asked.events = interest;
+    asked.data.u64 = mark;
+    return sys::epoll_ctl(set_, what, fd, &asked) == 0 ? 0 : errno;
+}
+
+std::uint64_t mark_of(int fd, std::uint32_t generation) noexcept {
+    return (std::uint64_t{generation} << 32) | static_cast<std::uint32_t>(fd);
+}
+
+// Once for the socket's life, for both directions.
+int epoll_reactor::watch(reactor_state& state) noexcept {
+    generation_ += generation_ + 1 == 0 ? 2 : 1;
+    const int failed = apply(EPOLL_CTL_ADD, state.fd, everything, mark_of(state.fd, generation_));
+    if (failed == 0) {
+        states()[static_cast<std::size_t>(state.fd)].generation = generation_;
+    }
+    return failed;
+}
+
+void epoll_reactor::tell_again(reactor_state& state) noexcept {
+    const std::uint32_t generation = states()[static_cast<std::size_t>(state.fd)].generation;
+    static_cast<void>(apply(EPOLL_CTL_MOD, state.fd, everything, mark_of(state.fd, generation)));
+}
+
+int epoll_reactor::ask(epoll_event* events, time_point until) noexcept {
+    if (until == time_point::max()) {
+        return sys::epoll_wait(set_, events, batch, -1);
+    }
+    const std::int64_t left = until == time_point::min() ? 0 : nanoseconds_until(until);
+    if (left == 0) {
+        return sys::epoll_wait(set_, events, batch, 0);
+    }
+#if defined(THOLE_HAVE_EPOLL_PWAIT2)
+    if (precise_) {
+        const timespec time{static_cast<time_t>(left / 1'000'000'000),
+                            static_cast<long>(left % 1'000'000'000)};
+        const int n = sys::epoll_pwait2(set_, events, batch, &time, nullptr);
+        if (n >= 0 || errno != ENOSYS) {
+            return n;
+        }
+        precise_ = false;
+    }
+#endif
+    constexpr std::int64_t most = std::numeric_limits<int>::max();
+    const std::int64_t ceiled = (left - 1) / 1'000'000 + 1; // R131
+    return sys::epoll_wait(set_, events, batch, static_cast<int>(ceiled < most ? ceiled : most));
+}
+
+std::error_code epoll_reactor::wait(time_point until, completions& finished) {
+    bury();
+    epoll_event events[batch];
+    const int n = ask(events, until);
+    if (n < 0) {
+        return system_error(errno == EINTR ? 0 : errno);
+    }
+    for (int i = 0; i < n; ++i) {
+        const std::uint64_t mark = events[i].data.u64;
+        reactor_state* state =
+            states().find(static_cast<std::uint32_t>(mark), static_cast<std::uint32_t>(mark >> 32));
+        if (state != nullptr) {
+            ready(*state, events[i].events, finished);
+        } else if (mark != waker_mark) {
+            ++orphans_;
+        }
+    }
+    if (orphans_ > 1) {
+        rebuild();
+    }
+    return {};
+}
+
+// R67: a socket that we closed lives on in another process, and so does its registration, which
+// nothing can remove. A new set has none of it; what is ready is told again.
+void epoll_reactor::rebuild() noexcept {
+    const int made = sys::epoll_create1(EPOLL_CLOEXEC);
+    if (made < 0) {
+        return; // the next orphan asks again
+    }
+    orphans_ = 0;
+    close_handle(set_);
+    set_ = made;
+    static_cast<void>(apply(EPOLL_CTL_ADD, waker(), EPOLLIN | EPOLLET, waker_mark));
+    for (std::size_t fd = 0; fd < states().size(); ++fd) {
+        const state_table::entry& known = states()[fd];
+        if (known.state != nullptr && known.generation != 0) {
+            static_cast<void>(apply(EPOLL_CTL_ADD, known.state->fd, everything,
+                                    mark_of(known.state->fd, known.generation)));
+        }
+    }
+}
+
+} // namespace
+
+backend_choice epoll_backend(loop_core& core) {
+    auto made = std::make_unique<epoll_reactor>(core);
+    if (const int failed = made->start()) {
+        return {nullptr, system_error(failed), "epoll: " + system_error(failed).message()};
+    }
+    return {std::move(made), {}, {}};
+}
+
+} // namespace thole::detail

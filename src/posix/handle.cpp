@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: BSL-1.0
+#include "posix/handle.hpp"
+
+#include <cstdlib>
+#include <limits>
+
+#include "core/backends.hpp"
+#include "core/loop_core.hpp"
+#include "posix/address.hpp"
+
+namespace thole::detail {
+namespace {
+
+int set_option(int fd, int level, int name, int value) noexcept {
+    return sys::setsockopt(fd, level, name, &value, sizeof value) == 0 ? 0 : errno;
+}
+
+int bind_handle(int fd, const endpoint& where) noexcept {
+    const native_address address = to_native(where);
+    return sys::bind(fd, &address.any, address.length) == 0 ? 0 : errno;
+}
+
+int bind_stream(int fd, const endpoint& where) noexcept {
+#if defined(IP_BIND_ADDRESS_NO_PORT)
+    if (where.port() == 0) {
+        // The port is chosen by connect(), which knows the whole pair (R76). Only a help.
+        static_cast<void>(set_option(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1));
+    }
+#endif
+    return bind_handle(fd, where);
+}
+
+int listen_handle(int fd, const endpoint& where, const tcp::listen_options& options) noexcept {
+    if (where.family() == address_family::ipv6) {
+        const int only = options.dual_stack ? 0 : 1; // R49
+        if (const int failed = set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, only)) {
+            return failed;
+        }
+    }
+    if (options.reuse_address) {
+        if (const int failed = set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1)) {
+            return failed;
+        }
+    }
+    if (const int failed = bind_handle(fd, where)) {
+        return failed;
+    }
+    // The system cuts this down to its own limit.
+    const int backlog = options.backlog > 0 ? options.backlog : std::numeric_limits<int>::max();
+    return sys::listen(fd, backlog) == 0 ? 0 : errno;
+}
+
+int get_no_delay(int fd, int& value) noexcept {
+    socklen_t length = sizeof value;
+    if (sys::getsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &value, &length) != 0) {
+        return errno;
+    }
+    value = value != 0 ? 1 : 0;
+    return 0;
+}
+
+int fd_of(std::uintptr_t native) noexcept { return static_cast<int>(native); }
+
+void close_loose(std::uintptr_t native) noexcept {
+    if (fork_count == 0) { // in a child the socket may be the parent's too
+        static_cast<void>(reset_on_close(fd_of(native)));
+    }
+    close_handle(fd_of(native));
+}
+std::error_code local_of_loose(std::uintptr_t native, endpoint& name) noexcept {
+    return system_error(local_name(fd_of(native), name));
+}
+std::error_code peer_of_loose(std::uintptr_t native, endpoint& name) noexcept {
+    return system_error(peer_name(fd_of(native), name));
+}
+
+void forked() { ++fork_count; }
+
+} // namespace
+
+const native_methods socket_methods{close_loose, local_of_loose, peer_of_loose};
+
+int open_handle(socket_kind kind) noexcept {
+    const int family = native_family(kind.family);
+    // R52: both flags at once, or a fork in another thread gets a copy.
+    const int fd = sys::socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_TCP);
+    if (fd >= 0 && family == AF_INET6 && kind.role == socket_role::stream) {
+        if (const int failed = set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, 0)) { // R49
+            close_handle(fd);
+            errno = failed;
+            return -1;
+        }
+    }
+    return fd;
+}
+
+void close_handle(int fd) noexcept { static_cast<void>(sys::close(fd)); }
+
+int reset_on_close(int fd) noexcept {
+    const linger at_once{1, 0}; // never a positive time: close() would block (R110)
+    return sys::setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once) == 0 ? 0 : errno;
+}
+
+int pending_error(int fd) noexcept {
+    int raw = 0;
+    socklen_t length = sizeof raw;
+    return sys::getsockopt(fd, SOL_SOCKET, SO_ERROR, &raw, &length) == 0 ? raw : errno;
+}
+
+int local_name(int fd, endpoint& name) noexcept {
+    native_address address;
+    address.length = sizeof address.v6;
+    if (sys::getsockname(fd, &address.any, &address.length) != 0) {
+        return errno;
+    }
+    name = from_native(&address.any, address.length);
+    return 0;
+}
+
+int peer_name(int fd, endpoint& name) noexcept {
+    native_address address;
+    address.length = sizeof address.v6;
+    if (sys::getpeername(fd, &address.any, &address.length) != 0) {
+        return errno;
+    }
+    name = from_native(&address.any, address.length);
+    return 0;
+}
+
+int control_handle(int fd, control_request& asked) noexcept {
+    switch (asked.what) {
+    case request::bind:
+        return bind_stream(fd, asked.address);
+    case request::listen:
+        return listen_handle(fd, asked.address, asked.listening);
+    case request::local_name:
+        return local_name(fd, asked.address);
+    case request::peer_name:
+        return peer_name(fd, asked.address);
+    case request::shutdown_write:
+        return sys::shutdown(fd, SHUT_WR) == 0 ? 0 : errno;
+    case request::set_no_delay:
+        return set_option(fd, IPPROTO_TCP, TCP_NODELAY, asked.value != 0 ? 1 : 0);
+    case request::get_no_delay:
+        return get_no_delay(fd, asked.value);
+    case request::reset_on_close:
+        return reset_on_close(fd);
+    }
+    return EINVAL;
+}
+
+void watch_forks() noexcept {
+    static const int registered = sys::pthread_atfork(nullptr, nullptr, &forked);
+    static_cast<void>(registered);
+}
+
+std::string environment_variable(const char* name) {
+    const char* value = std::getenv(name);
+    return value != nullptr ? value : "";
+}
+
+} // namespace thole::detail

@@ -1,0 +1,287 @@
+// SPDX-License-Identifier: BSL-1.0
+#include "posix/reactor.hpp"
+
+#include <cstdlib>
+#include <new>
+
+#include "core/error_table.hpp"
+#include "core/loop_core.hpp"
+#include "posix/handle.hpp"
+#include "posix/verbs.hpp"
+
+namespace thole::detail {
+namespace {
+
+reactor_state& state_of(const operation& op) noexcept {
+    return static_cast<reactor_state&>(*op.state);
+}
+
+operation_queue& queue_of(const operation& op) noexcept {
+    return uses_writing(op.what) ? op.state->writing : op.state->reading;
+}
+
+} // namespace
+
+// ---- The table.
+
+state_table::~state_table() { std::free(entries_); }
+
+bool state_table::put(reactor_state& state) noexcept {
+    const auto fd = static_cast<std::size_t>(state.fd);
+    if (fd >= size_) {
+        const std::size_t size = fd + fd / 2 + 16;
+        auto* grown = static_cast<entry*>(std::realloc(entries_, size * sizeof(entry)));
+        if (grown == nullptr) {
+            return false;
+        }
+        for (std::size_t i = size_; i < size; ++i) {
+            grown[i] = {};
+        }
+        entries_ = grown;
+        size_ = size;
+    }
+    entries_[fd] = {&state, 0};
+    return true;
+}
+
+// ---- Sockets.
+
+reactor::~reactor() {
+    bury();
+    if (waker_ >= 0) {
+        close_handle(waker_);
+    }
+}
+
+int reactor::open_waker() noexcept {
+    watch_forks();
+    waker_ = sys::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    if (waker_ < 0) {
+        return errno;
+    }
+    return waker_ < limit_ ? 0 : EMFILE;
+}
+
+// Takes the handle also when it fails: then it is closed.
+reactor_state* reactor::take(int fd, socket_kind kind, int& failed) noexcept {
+    failed = fd < limit_ ? ENOMEM : EMFILE; // R73
+    reactor_state* state = fd < limit_ ? new (std::nothrow) reactor_state : nullptr;
+    if (state != nullptr) {
+        state->core = &core_;
+        state->kind = kind;
+        state->fd = fd;
+        if (states_.put(*state)) {
+            failed = 0;
+            return state;
+        }
+        delete state;
+    }
+    close_handle(fd);
+    return nullptr;
+}
+
+socket_state* reactor::open(socket_kind kind, std::error_code& error) {
+    const int fd = open_handle(kind);
+    int failed = errno;
+    reactor_state* state = fd < 0 ? nullptr : take(fd, kind, failed);
+    if (state == nullptr) {
+        error = system_error(failed);
+    }
+    return state;
+}
+
+socket_state* reactor::adopt(const loose_socket& loose, std::error_code& error) {
+    if (loose.methods != &socket_methods) {
+        loose.methods->close(loose.native);
+        error = system_error(EINVAL);
+        return nullptr;
+    }
+    const socket_kind kind{socket_role::stream, loose.peer.family()};
+    int failed = 0;
+    reactor_state* state = take(static_cast<int>(loose.native), kind, failed);
+    if (state != nullptr) {
+        failed = watch(*state);
+        if (failed == 0) {
+            return state;
+        }
+        close(state);
+    }
+    error = system_error(failed);
+    return nullptr;
+}
+
+std::error_code reactor::control(socket_state& socket, control_request& asked) {
+    auto& state = static_cast<reactor_state&>(socket);
+    int failed = control_handle(state.fd, asked);
+    if (failed == 0 && asked.what == request::listen) {
+        failed = watch(state);
+    } else if (failed == 0 && asked.what == request::bind) {
+        state.bound = asked.address.port() != 0;
+    }
+    return system_error(failed);
+}
+
+void reactor::close(socket_state* socket) {
+    auto* state = static_cast<reactor_state*>(socket);
+    if (state->fd >= 0) {
+        states_.remove(state->fd);
+        // No deregistration before: the last descriptor's end does it, and where it was not the
+        // last the generation tells (R67).
+        close_handle(state->fd);
+        state->fd = -1;
+    }
+    if (state->core != nullptr) {
+        state->next = closed_;
+        closed_ = state;
+    }
+}
+
+void reactor::bury() noexcept {
+    while (closed_ != nullptr) {
+        socket_state* state = closed_;
+        closed_ = state->next;
+        dispose(state);
+    }
+}
+
+// ---- Operations.
+
+bool reactor::submit(operation& op) {
+    reactor_state& state = state_of(op);
+    const progress at = op.what == verb::connect ? begin_connect(op, state)
+                        : is_accept(op.what)     ? start_accept(op, state)
+                                                 : start_transfer(op, state);
+    if (at == progress::done) {
+        return true;
+    }
+    queue_of(op).push(op);
+    if (is_accept(op.what) && state.readable) {
+        tell_again(state);
+    }
+    return false;
+}
+
+progress reactor::begin_connect(operation& op, reactor_state& state) {
+    const progress at = start_connect(op, state);
+    if (at == progress::done && op.error != 0) {
+        return at;
+    }
+    if (const int failed = watch(state)) {
+        settle_error(op, decode(op.what, failed));
+        return progress::done;
+    }
+    return at;
+}
+
+bool reactor::cancel(operation& op) {
+    queue_of(op).remove(op);
+    settle_aborted(op, ECANCELED);
+    return true;
+}
+
+void reactor::serve_accepts(reactor_state& state, completions& finished) {
+    while (operation* op = state.reading.front()) {
+        if (finish_accept(*op, state) != progress::done) {
+            if (state.readable) {
+                tell_again(state);
+            }
+            return;
+        }
+        state.reading.remove(*op);
+        finished.push(*op);
+    }
+}
+
+// R60: what the poller says wakes the operations; what the system call says is their outcome.
+void reactor::ready(reactor_state& state, std::uint32_t events, completions& finished) {
+    constexpr std::uint32_t over = event::error | event::hang_up;
+    if ((events & (over | event::peer_done | event::urgent)) != 0) {
+        state.wary = true;
+    }
+    if ((events & (over | event::peer_done | event::readable)) != 0) {
+        state.readable = true;
+        if (operation* op = state.reading.front()) {
+            finish_reading(*op, state, finished);
+        }
+    }
+    if ((events & (over | event::writable)) != 0) {
+        if (operation* op = state.writing.front()) {
+            finish_writing(*op, state, events, finished);
+        }
+    }
+}
+
+void reactor::finish_reading(operation& op, reactor_state& state, completions& finished) {
+    if (is_accept(op.what)) {
+        serve_accepts(state, finished);
+    } else if (finish_transfer(op, state) == progress::done) {
+        state.reading.remove(op);
+        finished.push(op);
+    }
+}
+
+void reactor::finish_writing(operation& op, reactor_state& state, std::uint32_t events,
+                             completions& finished) {
+    const progress at =
+        op.what == verb::connect ? finish_connect(op, state, events) : finish_transfer(op, state);
+    if (at == progress::done) {
+        state.writing.remove(op);
+        finished.push(op);
+    }
+}
+
+void reactor::fail(reactor_state& state, int raw, completions& finished) {
+    for (operation_queue* queue : {&state.reading, &state.writing}) {
+        while (operation* op = queue->front()) {
+            queue->remove(*op);
+            settle_error(*op, decode(op->what, raw));
+            finished.push(*op);
+        }
+    }
+}
+
+// ---- Time.
+
+void reactor::wake() noexcept {
+    const std::uint64_t one = 1;
+    // EAGAIN: it is full of signals, so the loop is awake (R119).
+    while (sys::write(waker_, &one, sizeof one) < 0 && errno == EINTR) {
+    }
+}
+
+time_point reactor::now() const noexcept {
+    timespec time{};
+    static_cast<void>(sys::clock_gettime(CLOCK_MONOTONIC, &time));
+    return time_point(std::chrono::seconds(time.tv_sec) + std::chrono::nanoseconds(time.tv_nsec));
+}
+
+std::int64_t reactor::nanoseconds_until(time_point until) const noexcept {
+    const time_point at = now();
+    return until > at ? (until - at).count() : 0;
+}
+
+// ---- Which there are.
+
+backend_choice platform_backend(backend_kind kind, loop_core& core) {
+    switch (kind) {
+    case backend_kind::automatic:
+        return platform_backend(default_backend(), core);
+    case backend_kind::epoll:
+#if defined(THOLE_HAVE_EPOLL)
+        return epoll_backend(core);
+#else
+        return {nullptr, system_error(EOPNOTSUPP), "epoll exists on Linux only"};
+#endif
+    case backend_kind::select:
+        return select_backend(core);
+    case backend_kind::io_uring:
+        return {nullptr, system_error(EOPNOTSUPP), "io_uring is not part of this build"};
+    case backend_kind::iocp:
+        return {nullptr, system_error(EOPNOTSUPP), "IOCP exists on Windows only"};
+    case backend_kind::sim:
+        break;
+    }
+    return {nullptr, system_error(EINVAL), "no backend of this platform"};
+}
+
+} // namespace thole::detail

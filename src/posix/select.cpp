@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: BSL-1.0
+#include "posix/reactor.hpp"
+
+#include <algorithm>
+
+#include "posix/handle.hpp"
+
+namespace thole::detail {
+namespace {
+
+class select_reactor final : public reactor {
+public:
+    explicit select_reactor(loop_core& core) noexcept : reactor(core, FD_SETSIZE) {}
+
+    [[nodiscard]] int start() noexcept { return open_waker(); }
+    std::error_code wait(time_point until, completions& finished) override;
+
+private:
+    // It looks at what is pending, each time.
+    int watch(reactor_state&) noexcept override { return 0; }
+    void tell_again(reactor_state&) noexcept override {}
+
+    [[nodiscard]] int ask(fd_set& readable, fd_set& writable, time_point until) noexcept;
+    void expel(completions& finished);
+
+    int top_ = 0; // the highest descriptor of the last question
+};
+
+int select_reactor::ask(fd_set& readable, fd_set& writable, time_point until) noexcept {
+    FD_ZERO(&readable);
+    FD_ZERO(&writable);
+    FD_SET(waker(), &readable);
+    top_ = waker();
+    const int size = static_cast<int>(std::min<std::size_t>(states().size(), FD_SETSIZE));
+    for (int fd = 0; fd < size; ++fd) {
+        const reactor_state* state = states()[static_cast<std::size_t>(fd)].state;
+        if (state == nullptr || (state->reading.empty() && state->writing.empty())) {
+            continue;
+        }
+        if (!state->reading.empty()) {
+            FD_SET(fd, &readable);
+        }
+        if (!state->writing.empty()) {
+            FD_SET(fd, &writable);
+        }
+        top_ = std::max(top_, fd);
+    }
+    if (until == time_point::max()) {
+        return sys::pselect(top_ + 1, &readable, &writable, nullptr, nullptr, nullptr);
+    }
+    const std::int64_t left = until == time_point::min() ? 0 : nanoseconds_until(until);
+    const timespec time{static_cast<time_t>(left / 1'000'000'000),
+                        static_cast<long>(left % 1'000'000'000)};
+    return sys::pselect(top_ + 1, &readable, &writable, nullptr, &time, nullptr);
+}
+
+std::error_code select_reactor::wait(time_point until, completions& finished) {
+    bury();
+    fd_set readable;
+    fd_set writable;
+    if (ask(readable, writable, until) < 0) {
+        if (errno == EBADF) {
+            expel(finished);
+            return {};
+        }
+        return system_error(errno == EINTR ? 0 : errno);
+    }
+    if (FD_ISSET(waker(), &readable)) {
+        std::uint64_t signals = 0;
+        static_cast<void>(sys::read(waker(), &signals, sizeof signals));
+    }
+    const int top = top_;
+    for (int fd = 0; fd <= top; ++fd) {
+        const std::uint32_t events = (FD_ISSET(fd, &readable) ? event::readable : 0U) |
+                                     (FD_ISSET(fd, &writable) ? event::writable : 0U);
+        if (events != 0 && fd != waker()) {
+            ready(*states()[static_cast<std::size_t>(fd)].state, events | event::unsure, finished);
+        }
+    }
+    return {};
+}
+
+// R74: somebody closed a descriptor behind our back. Only what waits on it fails, and its number,
+// which may be a stranger's by now, is never used again.
+void select_reactor::expel(completions& finished) {
+    for (std::size_t fd = 0; fd < states().size(); ++fd) {
+        reactor_state* state = states()[fd].state;
+        if (state != nullptr && sys::fcntl(state->fd, F_GETFD) < 0 && errno == EBADF) {
+            states().remove(state->fd);
+            state->fd = -1;
+            fail(*state, EBADF, finished);
+        }
+    }
+}
+
+} // namespace
+
+backend_choice select_backend(loop_core& core) {
+    auto made = std::make_unique<select_reactor>(core);
+    if (const int failed = made->start()) {
+        return {nullptr, system_error(failed), "select: " + system_error(failed).message()};
+    }
+    return {std::move(made), {}, {}};
+}
+
+} // namespace thole::detail

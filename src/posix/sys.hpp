@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: BSL-1.0
+// Every call into the system that this room makes. A test build puts a file of this name in front
+// and answers from a script; users' object code is the same as with direct calls.
+#pragma once
+
+#include "posix/platform.hpp"
+
+namespace thole::sys {
+
+// Making and ending handles.
+using ::accept4;
+using ::close;
+using ::eventfd;
+using ::open;
+using ::socket;
+
+// Names and options.
+using ::bind;
+using ::connect;
+using ::getpeername;
+using ::getsockname;
+using ::getsockopt;
+using ::listen;
+using ::setsockopt;
+using ::shutdown;
+
+// Bytes.
+using ::read;
+using ::recv;
+using ::recvmsg;
+using ::send;
+using ::sendmsg;
+using ::write;
+
+// Waiting.
+#if defined(THOLE_HAVE_EPOLL)
+using ::epoll_create1;
+using ::epoll_ctl;
+using ::epoll_wait;
+#endif
+#if defined(THOLE_HAVE_EPOLL_PWAIT2)
+using ::epoll_pwait2;
+#endif
+using ::clock_gettime;
+using ::fcntl;
+using ::pselect;
+
+// The process.
+using ::pthread_atfork;
+
+} // namespace thole::sys
