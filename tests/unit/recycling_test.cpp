@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: BSL-1.0
+// In its steady state the library asks for no memory; a long chain keeps a bounded stack.
+#include "support/test.hpp"
+
+#include <memory>
+#include <span>
+#include <vector>
+
+#include <thole/thole.hpp>
+
+#include "allocations.hpp"
+
+namespace {
+
+using namespace std::chrono_literals;
+using thole::callback;
+using thole::loop;
+using thole::sleep_for;
+using thole::task;
+using thole::timer;
+using thole::within;
+
+struct sim_loop : loop {
+    sim_loop() : loop(thole::loop_options{.backend = thole::backend_kind::sim}) {
+        REQUIRE(static_cast<bool>(*this));
+    }
+};
+
+// The library recycles nothing under AddressSanitizer, so that it sees every use after the end.
+void needs_recycling() {
+#if defined(__SANITIZE_ADDRESS__)
+    thole::test::skip("AddressSanitizer: nothing is recycled");
+#endif
+}
+
+// Runs `act` until it is warm; then how often it asks for memory in a hundred runs.
+template <class F>
+std::size_t steady_state(F&& act) {
+    for (int i = 0; i < 50; ++i) {
+        act();
+    }
+    const std::size_t before = thole::test::allocations();
+    for (int i = 0; i < 100; ++i) {
+        act();
+    }
+    return thole::test::allocations() - before;
+}
+
+task<int> leaf(int n) {
+    co_await sleep_for(1ms);
+    co_return n;
+}
+task<int> tree(int depth) {
+    if (depth == 0) {
+        co_return co_await leaf(1);
+    }
+    const int left = co_await tree(depth - 1);
+    co_return left + co_await tree(depth - 1);
+}
+
+THOLE_TEST("the counter counts", "[recycling]") {
+    const std::size_t before = thole::test::allocations();
+    const auto p = std::make_unique<int>(1);
+    CHECK(thole::test::allocations() - before >= 1);
+    CHECK(*p == 1);
+}
+
+THOLE_TEST("tasks, awaits and sleeps allocate nothing in the steady state", "[recycling]") {
+    needs_recycling();
+    sim_loop on;
+    int total = 0;
+    CHECK(steady_state([&] { total += on.block_on(tree(4)).value(); }) == 0);
+    CHECK(total == 150 * 16);
+    const auto spawn_many = [&] {
+        for (int i = 0; i < 20; ++i) {
+            on.spawn(leaf(i));
+        }
+        total += static_cast<int>(on.run().value());
+    };
+    CHECK(steady_state(spawn_many) == 0);
+}
+
+THOLE_TEST("bursts of frames come back to the pool", "[recycling]") {
+    needs_recycling();
+    sim_loop on;
+    const auto burst = [&] {
+        for (int i = 0; i < 300; ++i) {
+            on.spawn(leaf(i));
+        }
+        static_cast<void>(on.run());
+    };
+    CHECK(steady_state(burst) == 0);
+}
+
+struct add {
+    int* sum;
+    void operator()(thole::result<void> r) const { *sum += r ? 1 : 0; }
+};
+
+THOLE_TEST("callbacks, timers and posts allocate nothing in the steady state", "[recycling]") {
+    needs_recycling();
+    sim_loop on;
+    int sum = 0;
+    callback<thole::sleep_op, add> op{add{&sum}};
+    timer t(on, [](void* context) { ++*static_cast<int*>(context); }, &sum);
+    auto bump = [&] { ++sum; };
+    thole::posted<decltype(bump)> node(bump);
+    CHECK(steady_state([&] {
+              op.start(on, within(3ms));
+              static_cast<void>(t.arm(within(2ms)));
+              on.post(node);
+              for (int i = 0; i < 40; ++i) {
+                  on.post([&sum] { ++sum; });
+                  on.post([&sum, big = std::array<long, 9>{}] { sum += big[3] == 0 ? 0 : 1; });
+              }
+              static_cast<void>(on.run());
+          }) == 0);
+    CHECK(sum == 150 * 43);
+}
+
+THOLE_TEST("reads and writes allocate nothing in the steady state", "[recycling]") {
+    needs_recycling();
+    sim_loop on;
+    const auto pair = [](loop& l) -> task<std::pair<thole::tcp::socket, thole::tcp::socket>> {
+        auto door = thole::tcp::listener::open(
+            l, thole::endpoint::loopback(thole::address_family::ipv4, 0));
+        auto accepting = l.spawn([](thole::tcp::listener& d) -> task<thole::tcp::socket> {
+            co_return std::move(co_await d.accept()).value();
+        }(*door));
+        auto dialled = co_await thole::tcp::connect(l, door->local().value());
+        co_return std::pair{std::move(dialled).value(), co_await accepting};
+    };
+    auto [a, b] = on.block_on(pair(on)).value();
+    const auto echo = [](thole::tcp::socket& from, thole::tcp::socket& to) -> task<std::size_t> {
+        std::byte bytes[64] = {};
+        const auto sent = co_await from.write(bytes, within(1s));
+        const auto got = co_await to.read_exactly(bytes, within(1s));
+        co_return sent.count + got.count;
+    };
+    std::size_t moved = 0;
+    CHECK(steady_state([&] { moved += on.block_on(echo(a, b)).value(); }) == 0);
+    CHECK(moved == 150 * 128);
+}
+
+task<int> ready() { co_return 1; }
+task<long> many(int count) {
+    long sum = 0;
+    for (int i = 0; i < count; ++i) {
+        sum += co_await ready();
+    }
+    co_return sum;
+}
+task<int> deep(int depth) {
+    if (depth == 0) {
+        co_return 0;
+    }
+    co_return 1 + co_await deep(depth - 1);
+}
+
+THOLE_TEST("a million ready tasks are awaited on a bounded stack", "[recycling]") {
+    sim_loop on;
+    CHECK(on.block_on(many(1'000'000)).value() == 1'000'000);
+}
+
+THOLE_TEST("a deep chain of tasks unwinds on a bounded stack", "[recycling]") {
+    sim_loop on;
+    CHECK(on.block_on(deep(100'000)).value() == 100'000);
+}
+
+THOLE_TEST("inline completions share one budget, so others get their turn", "[recycling]") {
+    sim_loop on;
+    bool other = false;
+    int awaited = 0;
+    const auto hog = [](bool& flag, int& count) -> task<> {
+        while (!flag && count < 1'000'000) {
+            static_cast<void>(co_await sleep_for(-1ms));  // has passed: finishes inline
+            ++count;
+        }
+    };
+    const auto sets = [](bool& flag) -> task<> {
+        flag = true;
+        co_return;
+    };
+    on.spawn(hog(other, awaited));
+    on.spawn(sets(other));
+    REQUIRE(on.run());
+    CHECK(other);
+    CHECK(awaited <= 130);  // about one budget of 64
+}
+
+}  // namespace
