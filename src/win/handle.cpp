@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: BSL-1.0
+#include "win/handle.hpp"
+
+#include <iterator>
+
+#include "core/backends.hpp"
+#include "win/address.hpp"
+
+namespace thole::detail {
+namespace {
+
+int set_option(SOCKET socket, int level, int name, int value) noexcept {
+    const int failed = sys::setsockopt(socket, level, name, reinterpret_cast<const char*>(&value),
+                                       sizeof value);
+    return failed == 0 ? 0 : sys::WSAGetLastError();
+}
+
+int bind_handle(SOCKET socket, const endpoint& where) noexcept {
+    native_address address;
+    const int length = to_native(where, address);
+    if (length == 0) {
+        return WSAEINVAL;
+    }
+    return sys::bind(socket, &address.any, length) == 0 ? 0 : sys::WSAGetLastError();
+}
+
+// A number above 200 is only heard in this negative form.
+int native_backlog(int asked) noexcept {
+    constexpr int plain = 200;
+    constexpr int most = 65535;
+    if (asked <= 0) {
+        return SOMAXCONN;
+    }
+    return asked <= plain ? asked : -(asked < most ? asked : most);
+}
+
+int listen_handle(SOCKET socket, const endpoint& where,
+                  const tcp::listen_options& options) noexcept {
+    if (where.family() == address_family::ipv6) {
+        const int only = options.dual_stack ? 0 : 1;  // R49
+        if (const int failed = set_option(socket, IPPROTO_IPV6, IPV6_V6ONLY, only)) {
+            return failed;
+        }
+    }
+    // R48: this SO_REUSEADDR would let another program take the port over.
+    if (const int failed = set_option(socket, SOL_SOCKET, SO_EXCLUSIVEADDRUSE, 1)) {
+        return failed;
+    }
+    if (const int failed = bind_handle(socket, where)) {
+        return failed;
+    }
+    return sys::listen(socket, native_backlog(options.backlog)) == 0 ? 0 : sys::WSAGetLastError();
+}
+
+int get_no_delay(SOCKET socket, int& value) noexcept {
+    value = 0;  // Wine fills one byte of it
+    int length = sizeof value;
+    if (sys::getsockopt(socket, IPPROTO_TCP, TCP_NODELAY, reinterpret_cast<char*>(&value),
+                        &length) != 0) {
+        return sys::WSAGetLastError();
+    }
+    value = value != 0 ? 1 : 0;
+    return 0;
+}
+
+SOCKET socket_of(std::uintptr_t native) noexcept { return static_cast<SOCKET>(native); }
+
+void close_loose(std::uintptr_t native) noexcept {
+    static_cast<void>(reset_on_close(socket_of(native)));
+    close_handle(socket_of(native));
+}
+std::error_code local_of_loose(std::uintptr_t native, endpoint& name) noexcept {
+    return system_error(local_name(socket_of(native), name));
+}
+std::error_code peer_of_loose(std::uintptr_t native, endpoint& name) noexcept {
+    return system_error(peer_name(socket_of(native), name));
+}
+
+}  // namespace
+
+const native_methods socket_methods{close_loose, local_of_loose, peer_of_loose};
+
+SOCKET open_handle(socket_kind kind) noexcept {
+    const int family = kind.family == address_family::ipv6 ? AF_INET6 : AF_INET;
+    // R23: not inherited from the start, or a process made in another thread gets a copy.
+    const SOCKET socket = sys::WSASocketW(family, SOCK_STREAM, IPPROTO_TCP, nullptr, 0,
+                                          WSA_FLAG_OVERLAPPED | WSA_FLAG_NO_HANDLE_INHERIT);
+    if (socket != INVALID_SOCKET && family == AF_INET6 && kind.role == socket_role::stream) {
+        if (const int failed = set_option(socket, IPPROTO_IPV6, IPV6_V6ONLY, 0)) {  // R49
+            close_handle(socket);
+            sys::WSASetLastError(failed);
+            return INVALID_SOCKET;
+        }
+    }
+    return socket;
+}
+
+void close_handle(SOCKET socket) noexcept { static_cast<void>(sys::closesocket(socket)); }
+
+int reset_on_close(SOCKET socket) noexcept {
+    const linger at_once{1, 0};  // never a positive time: closesocket() would block (R110)
+    const int failed =
+        sys::setsockopt(socket, SOL_SOCKET, SO_LINGER, reinterpret_cast<const char*>(&at_once),
+                        sizeof at_once);
+    return failed == 0 ? 0 : sys::WSAGetLastError();
+}
+
+bool is_kernel_handle(SOCKET socket) noexcept {
+    WSAPROTOCOL_INFOW about{};
+    int length = sizeof about;
+    return sys::getsockopt(socket, SOL_SOCKET, SO_PROTOCOL_INFOW, reinterpret_cast<char*>(&about),
+                           &length) == 0 &&
+           (about.dwServiceFlags1 & XP1_IFS_HANDLES) != 0;
+}
+
+int control_handle(SOCKET socket, control_request& asked) noexcept {
+    switch (asked.what) {
+    case request::bind:
+        return bind_handle(socket, asked.address);
+    case request::listen:
+        return listen_handle(socket, asked.address, asked.listening);
+    case request::local_name:
+        return local_name(socket, asked.address);
+    case request::peer_name:
+        return peer_name(socket, asked.address);
+    case request::shutdown_write:
+        return sys::shutdown(socket, SD_SEND) == 0 ? 0 : sys::WSAGetLastError();
+    case request::set_no_delay:
+        return set_option(socket, IPPROTO_TCP, TCP_NODELAY, asked.value != 0 ? 1 : 0);
+    case request::get_no_delay:
+        return get_no_delay(socket, asked.value);
+    case request::reset_on_close:
+        return reset_on_close(socket);
+    }
+    return WSAEINVAL;
+}
+
+int start_winsock() noexcept {
+    static const int failed = [] {
+        WSADATA about{};
+        return sys::WSAStartup(MAKEWORD(2, 2), &about);
+    }();
+    return failed;
+}
+
+std::string environment_variable(const char* name) {
+    wchar_t wide[64] = {};
+    for (std::size_t i = 0; name[i] != '\0' && i + 1 < std::size(wide); ++i) {
+        wide[i] = static_cast<unsigned char>(name[i]);  // our names are ASCII
+    }
+    wchar_t value[256];
+    const DWORD length =
+        sys::GetEnvironmentVariableW(wide, value, static_cast<DWORD>(std::size(value)));
+    return length < std::size(value) ? utf8(value, length) : std::string();
+}
+
+}  // namespace thole::detail

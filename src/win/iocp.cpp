@@ -1,0 +1,326 @@
+// SPDX-License-Identifier: BSL-1.0
+#include "win/iocp.hpp"
+
+#include <new>
+
+#include "win/handle.hpp"
+#include "win/verbs.hpp"
+
+namespace thole::detail {
+namespace {
+
+constexpr ULONG batch = 128;
+constexpr std::int64_t second = 1'000'000'000;
+
+HANDLE as_handle(SOCKET socket) noexcept { return reinterpret_cast<HANDLE>(socket); }
+
+iocp_state& state_of(const operation& op) noexcept { return static_cast<iocp_state&>(*op.state); }
+
+operation_queue& queue_of(const operation& op) noexcept {
+    return uses_writing(op.what) ? op.state->writing : op.state->reading;
+}
+
+// Nothing in the kernel speaks of it any more.
+bool is_idle(const iocp_state& state) noexcept {
+    return state.reading.empty() && state.writing.empty() &&
+           (state.kind.role == socket_role::stream ||
+            static_cast<const listener_state&>(state).posted == 0);
+}
+
+void CALLBACK wake_only(ULONG_PTR) {}
+
+}  // namespace
+
+iocp::~iocp() {
+    if (const HANDLE sleeper = sleeper_.load()) {
+        sys::CloseHandle(sleeper);
+    }
+    if (port_ != nullptr) {
+        sys::CloseHandle(port_);
+    }
+}
+
+int iocp::open_port() noexcept {
+    if (const int failed = start_winsock()) {
+        return failed;
+    }
+    LARGE_INTEGER frequency;
+    sys::QueryPerformanceFrequency(&frequency);
+    frequency_ = frequency.QuadPart;
+    port_ = sys::CreateIoCompletionPort(INVALID_HANDLE_VALUE, nullptr, 0, 1);
+    return port_ != nullptr ? 0 : static_cast<int>(sys::GetLastError());
+}
+
+// ---- Sockets
+
+int iocp::attach(iocp_state& state) noexcept {
+    extension& provider = providers_[state.kind.family == address_family::ipv6 ? 1 : 0];
+    if (const int failed = learn(provider, state.socket)) {
+        return failed;
+    }
+    state.provider = &provider;
+    const bool stream = state.kind.role == socket_role::stream;
+    const key about = stream ? key::operation : key::standing_accept;
+    if (sys::CreateIoCompletionPort(as_handle(state.socket), port_,
+                                    static_cast<ULONG_PTR>(about), 0) == nullptr) {
+        return static_cast<int>(sys::GetLastError());
+    }
+    if (stream && provider.kernel_handles) {
+        constexpr UCHAR modes =
+            FILE_SKIP_COMPLETION_PORT_ON_SUCCESS | FILE_SKIP_SET_EVENT_ON_HANDLE;
+        state.skips =
+            sys::SetFileCompletionNotificationModes(as_handle(state.socket), modes) != FALSE;
+    }
+    return 0;
+}
+
+iocp_state* iocp::take(SOCKET socket, socket_kind kind, int& failed) noexcept {
+    iocp_state* state = nullptr;
+    if (kind.role == socket_role::listener) {
+        state = new (std::nothrow) listener_state;
+    } else {
+        state = new (std::nothrow) iocp_state;
+    }
+    if (state == nullptr) {
+        failed = ERROR_NOT_ENOUGH_MEMORY;
+    } else {
+        state->kind = kind;
+        state->socket = socket;
+        failed = attach(*state);
+    }
+    if (failed != 0) {
+        close_handle(socket);
+        delete state;
+        return nullptr;
+    }
+    return state;
+}
+
+socket_state* iocp::open(socket_kind kind, std::error_code& error) {
+    const SOCKET socket = open_handle(kind);
+    int failed = 0;
+    if (socket == INVALID_SOCKET) {
+        failed = sys::WSAGetLastError();
+    }
+    iocp_state* state = failed == 0 ? take(socket, kind, failed) : nullptr;
+    error = system_error(failed);
+    return state;
+}
+
+socket_state* iocp::adopt(const loose_socket& loose, std::error_code& error) {
+    if (loose.methods != &socket_methods) {
+        loose.methods->close(loose.native);
+        error = system_error(WSAEINVAL);
+        return nullptr;
+    }
+    endpoint local = loose.local;
+    if (!local) {
+        static_cast<void>(socket_methods.local(loose.native, local));
+    }
+    int failed = 0;
+    iocp_state* state = take(static_cast<SOCKET>(loose.native),
+                             {socket_role::stream, local.family()}, failed);
+    if (state != nullptr) {
+        state->bound = true;
+    }
+    error = system_error(failed);
+    return state;
+}
+
+std::error_code iocp::control(socket_state& state, control_request& request) {
+    auto& on = static_cast<iocp_state&>(state);
+    int failed = control_handle(on.socket, request);
+    if (failed == 0 && request.what == request::bind) {
+        on.bound = true;
+    }
+    if (failed == 0 && request.what == request::listen) {
+        failed = open_inbound(static_cast<listener_state&>(on),
+                              static_cast<std::size_t>(request.listening.standing_accepts));
+    }
+    return system_error(failed);
+}
+
+// Frees a closed state of which nothing is left in the kernel.
+void iocp::release_idle(iocp_state& state) noexcept {
+    if (!state.closed || !is_idle(state)) {
+        return;
+    }
+    if (state.socket != INVALID_SOCKET) {
+        close_handle(state.socket);
+    }
+    --held_;
+    dispose(&state);
+}
+
+void iocp::close(socket_state* state) {
+    auto& closing = static_cast<iocp_state&>(*state);
+    closing.closed = true;
+    ++held_;
+    if (closing.kind.role == socket_role::listener) {
+        close_inbound(static_cast<listener_state&>(closing));
+        // At once, so that the next client is refused: unlike a send, an accept never outlives its
+        // socket.
+        close_handle(closing.socket);
+        closing.socket = INVALID_SOCKET;
+    }
+    release_idle(closing);
+}
+
+// ---- Operations
+
+bool iocp::submit(operation& op) {
+    iocp_state& state = state_of(op);
+    progress came = progress::done;
+    if (op.what == verb::connect) {
+        came = start_connect(op, state);
+    } else if (is_accept(op.what)) {
+        came = start_accept(op, static_cast<listener_state&>(state));
+    } else {
+        came = start_transfer(op, state);
+    }
+    if (came == progress::done) {
+        return true;
+    }
+    queue_of(op).push(op);
+    return false;
+}
+
+bool iocp::cancel(operation& op) {
+    if (is_accept(op.what)) {  // no standing request is touched, so no client is lost
+        queue_of(op).remove(op);
+        settle_aborted(op, ERROR_OPERATION_ABORTED);
+        return true;
+    }
+    // What this gives decides nothing: the packet does (R2).
+    sys::CancelIoEx(as_handle(state_of(op).socket), &overlapped_of(op));
+    return false;
+}
+
+// ---- Waiting
+
+void iocp::dequeued(const OVERLAPPED_ENTRY& packet, completions& finished) {
+    switch (static_cast<key>(packet.lpCompletionKey)) {
+    case key::wake:
+        woken_.store(false);
+        return;
+    case key::standing_accept: {
+        auto& slot = *reinterpret_cast<standing_accept*>(packet.lpOverlapped);
+        listener_state& state = *slot.owner;
+        finish_standing(slot, finished);
+        release_idle(state);
+        return;
+    }
+    case key::operation:
+        break;
+    }
+    operation& op = operation_of(*packet.lpOverlapped);
+    iocp_state& state = state_of(op);
+    const progress came =
+        op.what == verb::connect ? finish_connect(op, state) : finish_transfer(op, state);
+    if (came == progress::done) {
+        queue_of(op).remove(op);
+        finished.push(op);
+        release_idle(state);
+    }
+}
+
+std::error_code iocp::wait(time_point until, completions& finished) {
+    sleep_here();
+    DWORD time = milliseconds_until(until);
+    if (unposted_.exchange(false)) {
+        woken_.store(false);
+        time = 0;
+    }
+    OVERLAPPED_ENTRY packets[batch];
+    ULONG count = 0;
+    if (!sys::GetQueuedCompletionStatusEx(port_, packets, batch, &count, time, TRUE)) {
+        const DWORD failed = sys::GetLastError();
+        const bool early = failed == WAIT_TIMEOUT || failed == WAIT_IO_COMPLETION;
+        return early ? std::error_code() : system_error(static_cast<int>(failed));
+    }
+    for (ULONG i = 0; i < count; ++i) {
+        dequeued(packets[i], finished);
+    }
+    return {};
+}
+
+// A wake that cannot be posted goes to this thread instead (R13).
+void iocp::sleep_here() noexcept {
+    const DWORD id = sys::GetCurrentThreadId();
+    if (id == sleeper_id_) {
+        return;
+    }
+    HANDLE self = nullptr;
+    const HANDLE process = sys::GetCurrentProcess();
+    if (sys::DuplicateHandle(process, sys::GetCurrentThread(), process, &self, THREAD_SET_CONTEXT,
+                             FALSE, 0)) {
+        sleeper_id_ = id;
+        if (const HANDLE earlier = sleeper_.exchange(self)) {
+            sys::CloseHandle(earlier);
+        }
+    }
+}
+
+void iocp::wake() noexcept {
+    if (woken_.exchange(true)) {
+        return;
+    }
+    if (sys::PostQueuedCompletionStatus(port_, 0, static_cast<ULONG_PTR>(key::wake), nullptr)) {
+        return;
+    }
+    unposted_.store(true);  // before the thread is looked for: it looks after it has told its name
+    if (const HANDLE sleeper = sleeper_.load()) {
+        sys::QueueUserAPC(&wake_only, sleeper, 0);
+    }
+}
+
+// Rounded up, and never the number that means "for ever" (R19).
+DWORD iocp::milliseconds_until(time_point until) const noexcept {
+    constexpr std::int64_t millisecond = 1'000'000;
+    if (until == time_point::max()) {
+        return INFINITE;
+    }
+    if (until == time_point::min()) {
+        return 0;
+    }
+    const std::int64_t left = until.time_since_epoch().count() - now().time_since_epoch().count();
+    if (left <= 0) {
+        return 0;
+    }
+    const std::int64_t time = (left - 1) / millisecond + 1;
+    return time < std::int64_t{INFINITE} ? static_cast<DWORD>(time) : INFINITE - 1;
+}
+
+time_point iocp::now() const noexcept {
+    LARGE_INTEGER count;
+    sys::QueryPerformanceCounter(&count);
+    const std::int64_t seconds = count.QuadPart / frequency_;
+    const std::int64_t rest = count.QuadPart % frequency_;
+    return time_point(std::chrono::nanoseconds(seconds * second + rest * second / frequency_));
+}
+
+// ---- Choosing
+
+backend_kind default_backend() noexcept { return backend_kind::iocp; }
+
+backend_choice platform_backend(backend_kind kind, loop_core&) {
+    backend_choice choice;
+    if (kind != backend_kind::iocp) {
+        choice.error = std::make_error_code(std::errc::not_supported);
+        choice.reason = std::string(to_string(kind)) + " is not part of Windows builds";
+        return choice;
+    }
+    auto* made = new (std::nothrow) iocp;
+    choice.made.reset(made);
+    const int failed = made != nullptr ? made->open_port() : ERROR_NOT_ENOUGH_MEMORY;
+    if (failed != 0) {
+        choice.made.reset();
+        choice.error = system_error(failed);
+        choice.reason = "the completion port could not be made: " + system_message(failed);
+    } else {
+        choice.reason = "the completion port of Windows";
+    }
+    return choice;
+}
+
+}  // namespace thole::detail

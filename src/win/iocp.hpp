@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: BSL-1.0
+// A completion port: a proactor by nature.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+
+#include "core/backend.hpp"
+#include "core/backends.hpp"
+#include "win/extension.hpp"
+
+namespace thole::detail {
+
+// What a packet is about. Never a pointer: packets outlive what they speak of (R14).
+enum class key : ULONG_PTR { wake = 1, operation, standing_accept };
+
+struct iocp_state : socket_state {
+    SOCKET socket = INVALID_SOCKET;
+    const extension* provider = nullptr;
+    // Success at once brings no packet: the answer for this very handle (R6).
+    bool skips : 1 = false;
+    // Bound already: known, never guessed from an error (R40).
+    bool bound : 1 = false;
+    // Given up by its owner; it waits for the kernel's last word.
+    bool closed : 1 = false;
+};
+
+// A request that stands ready for a connection before anybody asks. It is the listener's, and so
+// are its OVERLAPPED, its socket and its addresses.
+struct standing_accept {
+    // Of each address: the largest one and 16 bytes, as AcceptEx asks for (R33).
+    static constexpr DWORD name_size = sizeof(sockaddr_in6) + 16;
+
+    OVERLAPPED overlapped;  // first: a packet names it
+    struct listener_state* owner;
+    SOCKET accepted;  // INVALID_SOCKET while it is not posted
+    alignas(void*) std::byte names[2 * name_size];
+};
+
+struct listener_state final : iocp_state, listener_half {
+    std::unique_ptr<standing_accept[]> standing;
+    std::size_t posted = 0;
+};
+
+class iocp final : public backend {
+  public:
+    iocp() noexcept = default;
+    ~iocp() override;
+
+    // Makes the port; 0 or the system's code.
+    [[nodiscard]] int open_port() noexcept;
+
+    socket_state* open(socket_kind kind, std::error_code& error) override;
+    socket_state* adopt(const loose_socket& loose, std::error_code& error) override;
+    std::error_code control(socket_state& state, control_request& request) override;
+    bool submit(operation& op) override;
+    bool cancel(operation& op) override;
+    void close(socket_state* state) override;
+    std::error_code wait(time_point until, completions& finished) override;
+    void wake() noexcept override;
+    time_point now() const noexcept override;
+    std::size_t held() const noexcept override { return held_; }
+
+  private:
+    [[nodiscard]] iocp_state* take(SOCKET socket, socket_kind kind, int& failed) noexcept;
+    [[nodiscard]] int attach(iocp_state& state) noexcept;
+    // Whoever sleeps in wait() is this thread from now on.
+    void sleep_here() noexcept;
+    [[nodiscard]] DWORD milliseconds_until(time_point until) const noexcept;
+    void dequeued(const OVERLAPPED_ENTRY& packet, completions& finished);
+    void release_idle(iocp_state& state) noexcept;
+
+    HANDLE port_ = nullptr;
+    std::size_t held_ = 0;
+    extension providers_[2];  // IPv4's, IPv6's
+    std::int64_t frequency_ = 1;
+
+    std::atomic<bool> woken_{false};     // a wake is on its way
+    std::atomic<bool> unposted_{false};  // it could not be posted (R13)
+    std::atomic<HANDLE> sleeper_{nullptr};
+    DWORD sleeper_id_ = 0;
+};
+
+}  // namespace thole::detail
