@@ -1,17 +1,15 @@
 // SPDX-License-Identifier: BSL-1.0
 #include "support/test.hpp"
 
+#include <cstdlib>
 #include <exception>
 #include <memory>
-#include <string>
 #include <vector>
 
 #include <thole/thole.hpp>
 
 #include "core/loop_core.hpp"
-#if !defined(_WIN32)
-#include "posix/platform.hpp"
-#endif
+#include "support/raw_peer.hpp"
 
 namespace {
 
@@ -218,63 +216,41 @@ THOLE_TEST("a loop that is destroyed drops what is pending without calling", "[o
     CHECK(seen.size() == 2);
 }
 
-#if !defined(_WIN32)
-// What the child that ran `act` said before it ended: "ended" from its terminate handler.
-std::string last_words(void (*act)()) {
-    int ends[2] = {-1, -1};
-    REQUIRE(pipe(ends) == 0);
-    static int out = -1;
-    out = ends[1];
-    const pid_t child = fork();
-    REQUIRE(child >= 0);
-    if (child == 0) {
-        static_cast<void>(freopen("/dev/null", "w", stderr));
-        std::set_terminate([] {
-            static_cast<void>(!write(out, "ended", 5));
-            _exit(0);
-        });
-        act();
-        static_cast<void>(!write(out, "survived", 8));
-        _exit(0);
-    }
-    close(ends[1]);
-    std::string words;
-    char letter = 0;
-    while (read(ends[0], &letter, 1) == 1) {
-        words += letter;
-    }
-    close(ends[0]);
-    return words;
+// What a forked child that acts so comes to: its terminate handler gives 42.
+int child_that(void (*act)()) {
+    return thole::test::raw::in_forked_child(
+        [](void* context) {
+            std::set_terminate([] { std::_Exit(42); });
+            reinterpret_cast<void (*)()>(context)();
+            return 7;
+        },
+        reinterpret_cast<void*>(act));
 }
-#endif
 
 THOLE_TEST("what would lose a result ends the program", "[operation]") {
-#if defined(_WIN32)
-    thole::test::skip("needs fork");
-#else
-    CHECK(last_words([] {  // starting a pending callback
-              loop on(thole::loop_options{.backend = thole::backend_kind::sim});
+    const int plain = child_that([] {
+        sim_loop on;
+        results seen;
+        sleeping op{{&seen}};
+        op.start(on, within(1ms));
+        static_cast<void>(on.run());
+    });
+    if (plain == -1) {
+        thole::test::skip("needs fork");
+    }
+    CHECK(plain == 7);
+    CHECK(child_that([] {  // starting a pending callback
+              sim_loop on;
               results seen;
               sleeping op{{&seen}};
               op.start(on, never);
               op.start(on, never);
-          }) == "ended");
-    CHECK(last_words([] {  // destroying a pending operation
-              loop on(thole::loop_options{.backend = thole::backend_kind::sim});
+          }) == 42);
+    CHECK(child_that([] {  // destroying a pending operation
+              sim_loop on;
               results seen;
-              {
-                  sleeping op{{&seen}};
-                  op.start(on, never);
-              }
-          }) == "ended");
-    CHECK(last_words([] {
-              loop on(thole::loop_options{.backend = thole::backend_kind::sim});
-              results seen;
-              sleeping op{{&seen}};
-              op.start(on, within(1ms));
-              static_cast<void>(on.run());
-          }) == "survived");
-#endif
+              sleeping{{&seen}}.start(on, never);
+          }) == 42);
 }
 
 }  // namespace
