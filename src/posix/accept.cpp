@@ -34,11 +34,11 @@ bool is_of_one_client(int raw) noexcept {
     }
 }
 
-} // namespace
+}  // namespace
 
 progress start_accept(operation& op, reactor_state& state) noexcept {
     if (!state.readable || !state.reading.empty()) {
-        return progress::wait_readable; // in order
+        return progress::wait_readable;  // in order
     }
     return finish_accept(op, state);
 }
@@ -71,4 +71,4 @@ progress finish_accept(operation& op, reactor_state& state) noexcept {
     return progress::wait_readable;
 }
 
-} // namespace thole::detail
+}  // namespace thole::detail

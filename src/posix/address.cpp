@@ -48,4 +48,4 @@ endpoint from_native(const sockaddr* from, socklen_t length) noexcept {
     return {};
 }
 
-} // namespace thole::detail
+}  // namespace thole::detail

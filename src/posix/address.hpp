@@ -23,4 +23,4 @@ struct native_address {
 // An empty endpoint for what is neither IPv4 nor IPv6.
 [[nodiscard]] endpoint from_native(const sockaddr* from, socklen_t length) noexcept;
 
-} // namespace thole::detail
+}  // namespace thole::detail

@@ -58,7 +58,7 @@ progress made(operation& op, reactor_state& state) noexcept {
     return progress::done;
 }
 
-} // namespace
+}  // namespace
 
 progress start_connect(operation& op, reactor_state& state) noexcept {
     const native_address target = to_native(static_cast<tcp::connect_op&>(op).target());
@@ -94,4 +94,4 @@ progress finish_connect(operation& op, reactor_state& state, std::uint32_t event
     return made(op, state);
 }
 
-} // namespace thole::detail
+}  // namespace thole::detail

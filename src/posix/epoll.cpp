@@ -39,9 +39,9 @@ private:
 
     int set_ = -1;
     std::uint32_t generation_ = 0;
-    unsigned orphans_ = 0; // events of sockets that are closed
+    unsigned orphans_ = 0;  // events of sockets that are closed
 #if defined(THOLE_HAVE_EPOLL_PWAIT2)
-    bool precise_ = true; // the kernel has epoll_pwait2
+    bool precise_ = true;  // the kernel has epoll_pwait2
 #endif
 };
 
@@ -103,7 +103,7 @@ int epoll_reactor::ask(epoll_event* events, time_point until) noexcept {
     }
 #endif
     constexpr std::int64_t most = std::numeric_limits<int>::max();
-    const std::int64_t ceiled = (left - 1) / 1'000'000 + 1; // R131
+    const std::int64_t ceiled = (left - 1) / 1'000'000 + 1;  // R131
     return sys::epoll_wait(set_, events, batch, static_cast<int>(ceiled < most ? ceiled : most));
 }
 
@@ -135,7 +135,7 @@ std::error_code epoll_reactor::wait(time_point until, completions& finished) {
 void epoll_reactor::rebuild() noexcept {
     const int made = sys::epoll_create1(EPOLL_CLOEXEC);
     if (made < 0) {
-        return; // the next orphan asks again
+        return;  // the next orphan asks again
     }
     orphans_ = 0;
     close_handle(set_);
@@ -150,7 +150,7 @@ void epoll_reactor::rebuild() noexcept {
     }
 }
 
-} // namespace
+}  // namespace
 
 backend_choice epoll_backend(loop_core& core) {
     auto made = std::make_unique<epoll_reactor>(core);
@@ -160,4 +160,4 @@ backend_choice epoll_backend(loop_core& core) {
     return {std::move(made), {}, {}};
 }
 
-} // namespace thole::detail
+}  // namespace thole::detail

@@ -9,50 +9,52 @@
 namespace thole::detail {
 namespace {
 
-using std::errc;
+using enum std::errc;
 
 constexpr error_row rows[] = {
-    // An abort that nobody here asked for is an error of its own, never a cancel (R79).
-    {ECANCELED, errc::io_error, errc::io_error, "ECANCELED"},
-    {ECONNRESET, errc::connection_reset, errc::connection_reset, "ECONNRESET"},
-    {ECONNABORTED, errc::connection_aborted, errc::connection_reset, "ECONNABORTED"},
-    {ECONNREFUSED, errc::connection_refused, errc::connection_refused, "ECONNREFUSED"},
-    {EPIPE, errc::broken_pipe, errc::broken_pipe, "EPIPE"},
-    {ESHUTDOWN, errc::broken_pipe, errc::broken_pipe, "ESHUTDOWN"},
-    {ENOTCONN, errc::not_connected, errc::not_connected, "ENOTCONN"},
-    {ETIMEDOUT, errc::timed_out, errc::timed_out, "ETIMEDOUT"},
-    {ENETUNREACH, errc::network_unreachable, errc::network_unreachable, "ENETUNREACH"},
-    {EHOSTUNREACH, errc::host_unreachable, errc::host_unreachable, "EHOSTUNREACH"},
-    {ENETDOWN, errc::network_down, errc::host_unreachable, "ENETDOWN"},
-    {EHOSTDOWN, errc::host_unreachable, errc::host_unreachable, "EHOSTDOWN"},
-    {EMSGSIZE, errc::message_size, errc::message_size, "EMSGSIZE"},
-    {ENOBUFS, errc::no_buffer_space, errc::no_buffer_space, "ENOBUFS"},
-    // The user's limit of epoll registrations.
-    {ENOSPC, errc::no_buffer_space, errc::no_space_on_device, "ENOSPC"},
-    {ENOMEM, errc::not_enough_memory, errc::not_enough_memory, "ENOMEM"},
-    {EMFILE, errc::too_many_files_open, errc::too_many_files_open, "EMFILE"},
-    {ENFILE, errc::too_many_files_open_in_system, errc::too_many_files_open, "ENFILE"},
-    {EADDRINUSE, errc::address_in_use, errc::address_in_use, "EADDRINUSE"},
-    {EADDRNOTAVAIL, errc::address_not_available, errc::address_not_available, "EADDRNOTAVAIL"},
-    {EAFNOSUPPORT, errc::address_family_not_supported, errc::address_family_not_supported,
-     "EAFNOSUPPORT"},
-    {EACCES, errc::permission_denied, errc::permission_denied, "EACCES"},
-    {EPERM, errc::operation_not_permitted, errc::permission_denied, "EPERM"},
-    {EINVAL, errc::invalid_argument, errc::invalid_argument, "EINVAL"},
-    {EBADF, errc::bad_file_descriptor, errc::bad_file_descriptor, "EBADF"},
-    {ENOTSOCK, errc::not_a_socket, errc::not_a_socket, "ENOTSOCK"},
-    {EISCONN, errc::already_connected, errc::already_connected, "EISCONN"},
-    {EALREADY, errc::connection_already_in_progress, errc::connection_already_in_progress,
-     "EALREADY"},
-    {EAGAIN, errc::operation_would_block, errc::resource_unavailable_try_again, "EAGAIN"},
-    {EINTR, errc::interrupted, errc::interrupted, "EINTR"},
-    {EOPNOTSUPP, errc::operation_not_supported, errc::not_supported, "EOPNOTSUPP"},
-    {ENOPROTOOPT, errc::no_protocol_option, errc::not_supported, "ENOPROTOOPT"},
-    {ENOSYS, errc::function_not_supported, errc::not_supported, "ENOSYS"},
-    {EPROTONOSUPPORT, errc::protocol_not_supported, errc::not_supported, "EPROTONOSUPPORT"},
-    {EPROTO, errc::protocol_error, errc::protocol_error, "EPROTO"},
-    {EFAULT, errc::bad_address, errc::bad_address, "EFAULT"},
-    {EIO, errc::io_error, errc::io_error, "EIO"},
+    // An abort that nobody asked for is never a cancel (R79, R103).
+    {ECANCELED, io_error, io_error, "ECANCELED"},
+    {ECONNRESET, connection_reset, connection_reset, "ECONNRESET"},
+    {ENETRESET, connection_reset, network_reset, "ENETRESET"},
+    // The local stack gave up: of the family of resets (R106).
+    {ECONNABORTED, connection_aborted, connection_reset, "ECONNABORTED"},
+    {ECONNREFUSED, connection_refused, connection_refused, "ECONNREFUSED"},
+    {EPIPE, broken_pipe, broken_pipe, "EPIPE"},
+    {ESHUTDOWN, broken_pipe, broken_pipe, "ESHUTDOWN"},
+    {ENOTCONN, not_connected, not_connected, "ENOTCONN"},
+    {ETIMEDOUT, timed_out, timed_out, "ETIMEDOUT"},
+    {ENETUNREACH, network_unreachable, network_unreachable, "ENETUNREACH"},
+    {ENETDOWN, network_down, network_unreachable, "ENETDOWN"},
+    {EHOSTUNREACH, host_unreachable, host_unreachable, "EHOSTUNREACH"},
+    {EHOSTDOWN, host_unreachable, host_unreachable, "EHOSTDOWN"},
+    {EMSGSIZE, message_size, message_size, "EMSGSIZE"},
+    {ENOBUFS, no_buffer_space, no_buffer_space, "ENOBUFS"},
+    // A user's limit of epoll registrations.
+    {ENOSPC, no_buffer_space, no_space_on_device, "ENOSPC"},
+    {ENOMEM, not_enough_memory, not_enough_memory, "ENOMEM"},
+    {EMFILE, too_many_files_open, too_many_files_open, "EMFILE"},
+    {ENFILE, too_many_files_open_in_system, too_many_files_open, "ENFILE"},
+    {EADDRINUSE, address_in_use, address_in_use, "EADDRINUSE"},
+    {EADDRNOTAVAIL, address_not_available, address_not_available, "EADDRNOTAVAIL"},
+    {EAFNOSUPPORT, address_family_not_supported, address_family_not_supported, "EAFNOSUPPORT"},
+    {EACCES, permission_denied, permission_denied, "EACCES"},
+    {EPERM, operation_not_permitted, permission_denied, "EPERM"},
+    {EINVAL, invalid_argument, invalid_argument, "EINVAL"},
+    {EFAULT, bad_address, bad_address, "EFAULT"},
+    {EBADF, bad_file_descriptor, bad_file_descriptor, "EBADF"},
+    {ENOTSOCK, not_a_socket, bad_file_descriptor, "ENOTSOCK"},
+    {EISCONN, already_connected, already_connected, "EISCONN"},
+    {EALREADY, connection_already_in_progress, connection_already_in_progress, "EALREADY"},
+    {EINPROGRESS, operation_in_progress, operation_in_progress, "EINPROGRESS"},
+    {EAGAIN, operation_would_block, resource_unavailable_try_again, "EAGAIN"},
+    {EDEADLK, resource_deadlock_would_occur, resource_deadlock_would_occur, "EDEADLK"},
+    {EINTR, interrupted, interrupted, "EINTR"},
+    {EOPNOTSUPP, operation_not_supported, not_supported, "EOPNOTSUPP"},
+    {EPROTONOSUPPORT, protocol_not_supported, protocol_not_supported, "EPROTONOSUPPORT"},
+    {ENOPROTOOPT, no_protocol_option, no_protocol_option, "ENOPROTOOPT"},
+    {ENOSYS, function_not_supported, not_supported, "ENOSYS"},
+    {EPROTO, protocol_error, protocol_error, "EPROTO"},
+    {EIO, io_error, io_error, "EIO"},
 };
 
 // strerror_r comes in two forms, by the C library.
@@ -61,7 +63,7 @@ constexpr error_row rows[] = {
     return failed == 0 ? filled : "Unknown error";
 }
 
-} // namespace
+}  // namespace
 
 std::span<const error_row> error_table() noexcept { return rows; }
 
@@ -78,4 +80,4 @@ int decode(verb what, int raw) noexcept {
     return raw;
 }
 
-} // namespace thole::detail
+}  // namespace thole::detail

@@ -32,7 +32,7 @@ int bind_stream(int fd, const endpoint& where) noexcept {
 
 int listen_handle(int fd, const endpoint& where, const tcp::listen_options& options) noexcept {
     if (where.family() == address_family::ipv6) {
-        const int only = options.dual_stack ? 0 : 1; // R49
+        const int only = options.dual_stack ? 0 : 1;  // R49
         if (const int failed = set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, only)) {
             return failed;
         }
@@ -62,7 +62,7 @@ int get_no_delay(int fd, int& value) noexcept {
 int fd_of(std::uintptr_t native) noexcept { return static_cast<int>(native); }
 
 void close_loose(std::uintptr_t native) noexcept {
-    if (fork_count == 0) { // in a child the socket may be the parent's too
+    if (fork_count == 0) {  // in a child the socket may be the parent's too
         static_cast<void>(reset_on_close(fd_of(native)));
     }
     close_handle(fd_of(native));
@@ -76,7 +76,7 @@ std::error_code peer_of_loose(std::uintptr_t native, endpoint& name) noexcept {
 
 void forked() { ++fork_count; }
 
-} // namespace
+}  // namespace
 
 const native_methods socket_methods{close_loose, local_of_loose, peer_of_loose};
 
@@ -85,7 +85,7 @@ int open_handle(socket_kind kind) noexcept {
     // R52: both flags at once, or a fork in another thread gets a copy.
     const int fd = sys::socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_TCP);
     if (fd >= 0 && family == AF_INET6 && kind.role == socket_role::stream) {
-        if (const int failed = set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, 0)) { // R49
+        if (const int failed = set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, 0)) {  // R49
             close_handle(fd);
             errno = failed;
             return -1;
@@ -97,7 +97,7 @@ int open_handle(socket_kind kind) noexcept {
 void close_handle(int fd) noexcept { static_cast<void>(sys::close(fd)); }
 
 int reset_on_close(int fd) noexcept {
-    const linger at_once{1, 0}; // never a positive time: close() would block (R110)
+    const linger at_once{1, 0};  // never a positive time: close() would block (R110)
     return sys::setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once) == 0 ? 0 : errno;
 }
 
@@ -159,4 +159,4 @@ std::string environment_variable(const char* name) {
     return value != nullptr ? value : "";
 }
 
-} // namespace thole::detail
+}  // namespace thole::detail

@@ -37,4 +37,4 @@ extern const native_methods socket_methods;
 // From the first call on, a child that is forked off counts (R78).
 void watch_forks() noexcept;
 
-} // namespace thole::detail
+}  // namespace thole::detail

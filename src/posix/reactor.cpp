@@ -20,7 +20,7 @@ operation_queue& queue_of(const operation& op) noexcept {
     return uses_writing(op.what) ? op.state->writing : op.state->reading;
 }
 
-} // namespace
+}  // namespace
 
 // ---- The table.
 
@@ -64,7 +64,7 @@ int reactor::open_waker() noexcept {
 
 // Takes the handle also when it fails: then it is closed.
 reactor_state* reactor::take(int fd, socket_kind kind, int& failed) noexcept {
-    failed = fd < limit_ ? ENOMEM : EMFILE; // R73
+    failed = fd < limit_ ? ENOMEM : EMFILE;  // R73
     reactor_state* state = fd < limit_ ? new (std::nothrow) reactor_state : nullptr;
     if (state != nullptr) {
         state->core = &core_;
@@ -284,4 +284,12 @@ backend_choice platform_backend(backend_kind kind, loop_core& core) {
     return {nullptr, system_error(EINVAL), "no backend of this platform"};
 }
 
-} // namespace thole::detail
+backend_kind default_backend() noexcept {
+#if defined(THOLE_HAVE_EPOLL)
+    return backend_kind::epoll;
+#else
+    return backend_kind::select;
+#endif
+}
+
+}  // namespace thole::detail

@@ -18,8 +18,8 @@ inline constexpr std::uint32_t writable = 0x0004;
 inline constexpr std::uint32_t error = 0x0008;
 inline constexpr std::uint32_t hang_up = 0x0010;
 inline constexpr std::uint32_t peer_done = 0x2000;
-inline constexpr std::uint32_t unsure = 0x4000'0000; // the poller cannot tell errors apart
-} // namespace event
+inline constexpr std::uint32_t unsure = 0x4000'0000;  // the poller cannot tell errors apart
+}  // namespace event
 
 // What came of a step of a verb. `done`: settled. Otherwise the operation waits in its queue, and
 // the verb's finish is called when that has happened.
@@ -46,7 +46,7 @@ class state_table {
 public:
     struct entry {
         reactor_state* state;
-        std::uint32_t generation; // 0: not registered
+        std::uint32_t generation;  // 0: not registered
     };
 
     state_table() noexcept = default;
@@ -119,7 +119,7 @@ private:
 
     loop_core& core_;
     state_table states_;
-    socket_state* closed_ = nullptr; // through `next`
+    socket_state* closed_ = nullptr;  // through `next`
     int limit_;
     int waker_ = -1;
 };
@@ -128,4 +128,4 @@ private:
 [[nodiscard]] backend_choice epoll_backend(loop_core& core);
 [[nodiscard]] backend_choice select_backend(loop_core& core);
 
-} // namespace thole::detail
+}  // namespace thole::detail

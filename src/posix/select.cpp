@@ -23,7 +23,7 @@ private:
     [[nodiscard]] int ask(fd_set& readable, fd_set& writable, time_point until) noexcept;
     void expel(completions& finished);
 
-    int top_ = 0; // the highest descriptor of the last question
+    int top_ = 0;  // the highest descriptor of the last question
 };
 
 int select_reactor::ask(fd_set& readable, fd_set& writable, time_point until) noexcept {
@@ -93,7 +93,7 @@ void select_reactor::expel(completions& finished) {
     }
 }
 
-} // namespace
+}  // namespace
 
 backend_choice select_backend(loop_core& core) {
     auto made = std::make_unique<select_reactor>(core);
@@ -103,4 +103,4 @@ backend_choice select_backend(loop_core& core) {
     return {std::move(made), {}, {}};
 }
 
-} // namespace thole::detail
+}  // namespace thole::detail

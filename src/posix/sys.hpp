@@ -48,4 +48,4 @@ using ::pselect;
 // The process.
 using ::pthread_atfork;
 
-} // namespace thole::sys
+}  // namespace thole::sys

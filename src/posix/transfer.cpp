@@ -35,7 +35,7 @@ ssize_t step(const operation& op, int fd, bool sending, std::size_t& asked) noex
     }
     auto* bytes = static_cast<std::byte*>(op.buffer) + op.count;
     asked = std::min(op.length - op.count, most_bytes);
-    return sending ? sys::send(fd, bytes, asked, MSG_NOSIGNAL) // R72
+    return sending ? sys::send(fd, bytes, asked, MSG_NOSIGNAL)  // R72
                    : sys::recv(fd, bytes, asked, 0);
 }
 
@@ -61,7 +61,7 @@ progress failed(operation& op, reactor_state& state, int raw) noexcept {
 
 // No more will come.
 progress ended(operation& op, reactor_state& state) noexcept {
-    if (state.broken != 0) { // a reset is never an end of stream (R106)
+    if (state.broken != 0) {  // a reset is never an end of stream (R106)
         settle_error(op, decode(op.what, state.broken));
     } else {
         settle_own(op, errc::end_of_stream);
@@ -77,7 +77,7 @@ progress read_on(operation& op, reactor_state& state) noexcept {
             const auto moved = static_cast<std::size_t>(n);
             op.count += moved;
             if (moved < asked && !state.wary) {
-                state.readable = false; // R63: it is drained, and an edge will tell of more
+                state.readable = false;  // R63: it is drained, and an edge will tell of more
             }
             if (is_complete(op)) {
                 return done(op);
@@ -116,11 +116,11 @@ progress write_on(operation& op, reactor_state& state) noexcept {
     return progress::wait_writable;
 }
 
-} // namespace
+}  // namespace
 
 progress start_transfer(operation& op, reactor_state& state) noexcept {
     if (is_write(op.what)) {
-        return write_on(op, state); // there is nearly always room
+        return write_on(op, state);  // there is nearly always room
     }
     return state.readable ? read_on(op, state) : progress::wait_readable;
 }
@@ -129,4 +129,4 @@ progress finish_transfer(operation& op, reactor_state& state) noexcept {
     return is_write(op.what) ? write_on(op, state) : read_on(op, state);
 }
 
-} // namespace thole::detail
+}  // namespace thole::detail

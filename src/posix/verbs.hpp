@@ -22,4 +22,4 @@ namespace thole::detail {
 [[nodiscard]] progress start_transfer(operation& op, reactor_state& state) noexcept;
 [[nodiscard]] progress finish_transfer(operation& op, reactor_state& state) noexcept;
 
-} // namespace thole::detail
+}  // namespace thole::detail
