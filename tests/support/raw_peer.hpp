@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: BSL-1.0
+// Peers that speak the system's own socket calls, and what a test must ask of the system itself.
+// One implementation a platform; no other test file includes a header of the system.
+// Everything throws std::runtime_error when the system refuses.
+#pragma once
+
+#include <thole/endpoint.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace thole::test::raw {
+
+// How a blocking receive ended.
+enum class ending : std::uint8_t { bytes, end_of_stream, reset, nothing_came };
+
+struct reception {
+    std::string bytes;
+    ending how = ending::nothing_came;
+};
+
+// A blocking TCP socket. Its calls wait for ten seconds at the most.
+class socket {
+  public:
+    static constexpr std::uintptr_t none = ~std::uintptr_t{0};
+
+    socket() noexcept = default;
+    explicit socket(std::uintptr_t native) noexcept : native_(native) {}
+    socket(socket&& other) noexcept : native_(std::exchange(other.native_, none)) {}
+    socket& operator=(socket&& other) noexcept {
+        std::swap(native_, other.native_);
+        return *this;
+    }
+    ~socket() { close(); }
+
+    static socket connect(const endpoint& target);
+    // Bound to a free port of the loopback address, and listening unless `backlog` is negative.
+    static socket bind(address_family family, int backlog);
+
+    socket accept();
+    void send(std::string_view bytes);
+    reception receive(std::size_t at_most);
+    // Until `count` bytes came, or the end.
+    reception receive_all(std::size_t count);
+    void finish();  // our FIN
+    void reset();   // SO_LINGER {1, 0} and close: a reset on the wire
+    void close() noexcept;
+    [[nodiscard]] endpoint local() const;
+
+  private:
+    std::uintptr_t native_ = none;
+};
+
+// A listener whose backlog is full: a connection to it stays pending.
+class silent_port {
+  public:
+    silent_port();
+    [[nodiscard]] endpoint where() const { return door_.local(); }
+
+  private:
+    socket door_;
+    std::vector<socket> waiting_;
+};
+
+[[nodiscard]] bool has_ipv6();
+
+// Descriptors, or handles, that this process has open.
+[[nodiscard]] std::size_t open_handles();
+
+// Opens descriptors until the number `highest` is taken. POSIX; elsewhere none.
+class held_descriptors {
+  public:
+    explicit held_descriptors(int highest);
+    held_descriptors(const held_descriptors&) = delete;
+    held_descriptors& operator=(const held_descriptors&) = delete;
+    ~held_descriptors();
+
+  private:
+    std::vector<int> held_;
+};
+
+// Null removes it.
+void set_environment(const char* name, const char* value);
+
+// What `child(context)` gave in a forked child, or -1 where it died or there is no fork.
+[[nodiscard]] int in_forked_child(int (*child)(void*), void* context);
+
+}  // namespace thole::test::raw

@@ -1,0 +1,262 @@
+// SPDX-License-Identifier: BSL-1.0
+#include "support/raw_peer.hpp"
+
+#include <arpa/inet.h>
+#include <dirent.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+#include <stdexcept>
+
+namespace thole::test::raw {
+namespace {
+
+struct address {
+    sockaddr_storage bytes{};
+    socklen_t length = sizeof(sockaddr_storage);
+
+    sockaddr* get() { return reinterpret_cast<sockaddr*>(&bytes); }
+};
+
+address to_native(const endpoint& from) {
+    address to;
+    if (from.family() == address_family::ipv4) {
+        auto* v4 = reinterpret_cast<sockaddr_in*>(&to.bytes);
+        v4->sin_family = AF_INET;
+        v4->sin_port = htons(from.port());
+        std::memcpy(&v4->sin_addr, from.bytes().data(), 4);
+        to.length = sizeof(sockaddr_in);
+    } else {
+        auto* v6 = reinterpret_cast<sockaddr_in6*>(&to.bytes);
+        v6->sin6_family = AF_INET6;
+        v6->sin6_port = htons(from.port());
+        v6->sin6_scope_id = from.scope();
+        std::memcpy(&v6->sin6_addr, from.bytes().data(), 16);
+        to.length = sizeof(sockaddr_in6);
+    }
+    return to;
+}
+
+endpoint from_native(const address& from) {
+    if (from.bytes.ss_family == AF_INET) {
+        const auto* v4 = reinterpret_cast<const sockaddr_in*>(&from.bytes);
+        endpoint::ipv4_bytes bytes;
+        std::memcpy(bytes.data(), &v4->sin_addr, 4);
+        return {bytes, ntohs(v4->sin_port)};
+    }
+    const auto* v6 = reinterpret_cast<const sockaddr_in6*>(&from.bytes);
+    endpoint::ipv6_bytes bytes;
+    std::memcpy(bytes.data(), &v6->sin6_addr, 16);
+    return {bytes, ntohs(v6->sin6_port), v6->sin6_scope_id};
+}
+
+[[noreturn]] void refuse(const char* call) {
+    throw std::runtime_error(std::string("raw peer: ") + call + ": " + std::strerror(errno));
+}
+
+int fd_of(std::uintptr_t native) { return static_cast<int>(native); }
+
+std::uintptr_t make(address_family family, int flags) {
+    const int domain = family == address_family::ipv6 ? AF_INET6 : AF_INET;
+    const int fd = ::socket(domain, SOCK_STREAM | SOCK_CLOEXEC | flags, 0);
+    if (fd < 0) {
+        refuse("socket");
+    }
+    return static_cast<std::uintptr_t>(fd);
+}
+
+void limit_waiting(int fd) {
+    const timeval limit{10, 0};
+    ::setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
+    ::setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
+}
+
+}  // namespace
+
+socket socket::connect(const endpoint& target) {
+    socket made(make(target.family(), 0));
+    limit_waiting(fd_of(made.native_));
+    address to = to_native(target);
+    if (::connect(fd_of(made.native_), to.get(), to.length) != 0) {
+        refuse("connect");
+    }
+    return made;
+}
+
+socket socket::bind(address_family family, int backlog) {
+    socket made(make(family, 0));
+    limit_waiting(fd_of(made.native_));
+    address to = to_native(endpoint::loopback(family, 0));
+    if (::bind(fd_of(made.native_), to.get(), to.length) != 0) {
+        refuse("bind");
+    }
+    if (backlog >= 0 && ::listen(fd_of(made.native_), backlog) != 0) {
+        refuse("listen");
+    }
+    return made;
+}
+
+socket socket::accept() {
+    const int fd = ::accept4(fd_of(native_), nullptr, nullptr, SOCK_CLOEXEC);
+    if (fd < 0) {
+        refuse("accept");
+    }
+    limit_waiting(fd);
+    return socket(static_cast<std::uintptr_t>(fd));
+}
+
+void socket::send(std::string_view bytes) {
+    while (!bytes.empty()) {
+        const ssize_t sent = ::send(fd_of(native_), bytes.data(), bytes.size(), MSG_NOSIGNAL);
+        if (sent < 0) {
+            refuse("send");
+        }
+        bytes.remove_prefix(static_cast<std::size_t>(sent));
+    }
+}
+
+reception socket::receive(std::size_t at_most) {
+    reception got;
+    got.bytes.resize(at_most);
+    const ssize_t count = ::recv(fd_of(native_), got.bytes.data(), at_most, 0);
+    got.bytes.resize(count > 0 ? static_cast<std::size_t>(count) : 0);
+    if (count > 0) {
+        got.how = ending::bytes;
+    } else if (count == 0) {
+        got.how = ending::end_of_stream;
+    } else if (errno == ECONNRESET) {
+        got.how = ending::reset;
+    } else if (errno != EAGAIN) {
+        refuse("recv");
+    }
+    return got;
+}
+
+reception socket::receive_all(std::size_t count) {
+    reception all;
+    do {
+        reception more = receive(count - all.bytes.size());
+        all.bytes += more.bytes;
+        all.how = more.how;
+    } while (all.how == ending::bytes && all.bytes.size() < count);
+    return all;
+}
+
+void socket::finish() {
+    if (::shutdown(fd_of(native_), SHUT_WR) != 0) {
+        refuse("shutdown");
+    }
+}
+
+void socket::reset() {
+    const linger at_once{1, 0};
+    ::setsockopt(fd_of(native_), SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
+    close();
+}
+
+void socket::close() noexcept {
+    if (native_ != none) {
+        ::close(fd_of(std::exchange(native_, none)));
+    }
+}
+
+endpoint socket::local() const {
+    address name;
+    if (::getsockname(fd_of(native_), name.get(), &name.length) != 0) {
+        refuse("getsockname");
+    }
+    return from_native(name);
+}
+
+// listen(0) holds one connection that nobody accepts; the others wait (cases.md 6.2).
+silent_port::silent_port() : door_(socket::bind(address_family::ipv4, 0)) {
+    address to = to_native(door_.local());
+    for (int i = 0; i < 4; ++i) {
+        const std::uintptr_t native = make(address_family::ipv4, SOCK_NONBLOCK);
+        waiting_.emplace_back(native);
+        if (::connect(fd_of(native), to.get(), to.length) != 0 && errno != EINPROGRESS) {
+            refuse("connect");
+        }
+    }
+}
+
+bool has_ipv6() {
+    const int fd = ::socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0) {
+        return false;
+    }
+    address to = to_native(endpoint::loopback(address_family::ipv6, 0));
+    const bool bound = ::bind(fd, to.get(), to.length) == 0;
+    ::close(fd);
+    return bound;
+}
+
+std::size_t open_handles() {
+    DIR* folder = ::opendir("/proc/self/fd");
+    if (folder == nullptr) {
+        refuse("opendir");
+    }
+    std::size_t count = 0;
+    while (::readdir(folder) != nullptr) {
+        ++count;
+    }
+    ::closedir(folder);
+    return count - 3;  // ".", ".." and the folder itself
+}
+
+held_descriptors::held_descriptors(int highest) {
+    rlimit limit{};
+    ::getrlimit(RLIMIT_NOFILE, &limit);
+    const auto wanted = static_cast<rlim_t>(highest) + 64;
+    if (limit.rlim_cur < wanted) {
+        limit.rlim_cur = std::min(wanted, limit.rlim_max);
+        ::setrlimit(RLIMIT_NOFILE, &limit);
+    }
+    int last = -1;
+    while (last < highest) {
+        last = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
+        if (last < 0) {
+            break;
+        }
+        held_.push_back(last);
+    }
+}
+
+held_descriptors::~held_descriptors() {
+    for (const int fd : held_) {
+        ::close(fd);
+    }
+}
+
+void set_environment(const char* name, const char* value) {
+    if (value != nullptr) {
+        ::setenv(name, value, 1);
+    } else {
+        ::unsetenv(name);
+    }
+}
+
+int in_forked_child(int (*child)(void*), void* context) {
+    const pid_t made = ::fork();
+    if (made < 0) {
+        refuse("fork");
+    }
+    if (made == 0) {
+        ::_exit(child(context));  // nothing of the parent's is torn down
+    }
+    int status = 0;
+    while (::waitpid(made, &status, 0) < 0 && errno == EINTR) {
+    }
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+}  // namespace thole::test::raw
