@@ -1,0 +1,403 @@
+// SPDX-License-Identifier: BSL-1.0
+// backend.hpp held to its word: opening, adopting, control, waiting, waking, time.
+#include "contract/rig.hpp"
+#include "support/raw_peer.hpp"
+
+#include <chrono>
+#include <condition_variable>
+#include <memory>
+#include <mutex>
+#include <thread>
+
+using namespace thole;
+using namespace thole::test;
+using namespace std::chrono_literals;
+
+// ---- open, adopt
+
+THOLE_TEST("open gives a usable socket of the kind that was asked for", "[contract]") {
+    rig r;
+    for (const socket_role role : {socket_role::stream, socket_role::listener}) {
+        socket_state* state = r.open(role);
+        CHECK(state->kind.role == role);
+        CHECK(state->kind.family == address_family::ipv4);
+        CHECK(state->reading.empty());
+        CHECK(state->writing.empty());
+        CHECK(r.name(state, request::local_name).family() == address_family::ipv4);
+    }
+}
+
+THOLE_TEST("open gives IPv6 sockets", "[contract]") {
+    if (backend() != "sim" && !raw::has_ipv6()) {
+        skip("this machine has no IPv6");
+    }
+    rig r;
+    socket_state* door = r.open(socket_role::listener, address_family::ipv6);
+    CHECK(door->kind.family == address_family::ipv6);
+    control_request asks{request::listen, endpoint::loopback(address_family::ipv6, 0)};
+    REQUIRE_FALSE(r.net.control(*door, asks));
+    const endpoint where = r.name(door, request::local_name);
+    CHECK(where.port() != 0);
+    CHECK(where.is_loopback());
+    socket_state* client = r.open(socket_role::stream, address_family::ipv6);
+    connect_ask connecting(r);
+    connecting.start(client, where);
+    r.finish(connecting);
+    CHECK_FALSE(connecting.error());
+    CHECK(r.name(client, request::peer_name) == where);
+}
+
+THOLE_TEST("adopt makes an accepted connection the loop's", "[contract]") {
+    rig r;
+    const auto [client, server] = r.pair();
+    CHECK(server->kind.role == socket_role::stream);
+    CHECK(server->kind.family == address_family::ipv4);
+    CHECK(r.name(server, request::local_name) == r.name(client, request::peer_name));
+    CHECK(r.name(server, request::peer_name) == r.name(client, request::local_name));
+    r.write(client, "there");
+    CHECK(r.read(server, 5) == "there");
+    r.write(server, "back");
+    CHECK(r.read(client, 4) == "back");
+}
+
+THOLE_TEST("adopt closes what it refuses", "[contract]") {
+    static int closed = 0;
+    closed = 0;
+    static constexpr detail::native_methods foreign = {
+        [](std::uintptr_t native) noexcept { closed += native == 42 ? 1 : 100; },
+        [](std::uintptr_t, endpoint&) noexcept { return std::error_code{}; },
+        [](std::uintptr_t, endpoint&) noexcept { return std::error_code{}; },
+    };
+    rig r;
+    detail::loose_socket loose;
+    loose.native = 42;
+    loose.methods = &foreign;
+    std::error_code error;
+    CHECK(r.adopt(loose, error) == nullptr);
+    CHECK(error == std::errc::invalid_argument);
+    CHECK(closed == 1);
+}
+
+THOLE_TEST("adopt takes a connection that another loop accepted", "[contract]") {
+    rig r;
+    rig other;
+    socket_state* door = r.listen();
+    socket_state* client = r.client(door);
+    accept_ask accepting(r);
+    accepting.start(door);
+    r.finish(accepting);
+    REQUIRE_FALSE(accepting.error());
+    std::error_code error;
+    socket_state* server = other.adopt(accepting.take(), error);
+    if (r.is("sim")) {  // each loop has a network of its own: refused, and closed with a reset
+        CHECK(server == nullptr);
+        CHECK(error == std::errc::invalid_argument);
+        std::string text;
+        CHECK(r.read_to_end(client, text) == std::errc::connection_reset);
+        return;
+    }
+    REQUIRE(server != nullptr);
+    r.write(client, "over here");
+    CHECK(other.read(server, 9) == "over here");
+}
+
+// ---- control
+
+THOLE_TEST("control binds, and says what is in the way", "[contract]") {
+    rig r;
+    socket_state* door = r.listen();
+    const endpoint where = r.name(door, request::local_name);
+    CHECK(where.port() != 0);
+    CHECK(where.is_loopback());
+
+    control_request same{request::listen, where};
+    CHECK(r.net.control(*r.open(socket_role::listener), same) == std::errc::address_in_use);
+    control_request remote{request::listen, *endpoint::parse("192.0.2.1:0")};
+    CHECK(r.net.control(*r.open(socket_role::listener), remote) ==
+          std::errc::address_not_available);
+
+    socket_state* stream = r.open(socket_role::stream);
+    control_request local{request::bind, r.free_port()};
+    const endpoint bound = local.address;
+    REQUIRE_FALSE(r.net.control(*stream, local));
+    CHECK(r.name(stream, request::local_name) == bound);
+    connect_ask connecting(r);
+    connecting.start(stream, where);
+    r.finish(connecting);
+    REQUIRE_FALSE(connecting.error());
+    CHECK(r.name(stream, request::local_name) == bound);
+
+    socket_state* any_port = r.open(socket_role::stream);
+    control_request zero{request::bind, bound.with_port(0)};
+    REQUIRE_FALSE(r.net.control(*any_port, zero));
+    connect_ask second(r);
+    second.start(any_port, where);
+    r.finish(second);
+    REQUIRE_FALSE(second.error());
+    const endpoint chosen = r.name(any_port, request::local_name);
+    CHECK(chosen.port() != 0);
+    CHECK(chosen.with_port(0) == bound.with_port(0));
+}
+
+THOLE_TEST("a closed listener's port is free again", "[contract]") {
+    rig r;
+    socket_state* door = r.listen();
+    const endpoint where = r.name(door, request::local_name);
+    r.close(door);
+    r.until([&] { return r.net.held() == 0; });
+    control_request again{request::listen, where};
+    CHECK_FALSE(r.net.control(*r.open(socket_role::listener), again));
+}
+
+THOLE_TEST("control keeps no_delay", "[contract]") {
+    rig r;
+    const auto [client, server] = r.pair();
+    for (const int value : {1, 0, 1}) {
+        CHECK_FALSE(r.control(client, request::set_no_delay, value));
+        control_request asks{request::get_no_delay, {}, -1};
+        CHECK_FALSE(r.net.control(*client, asks));
+        CHECK(asks.value == value);
+    }
+}
+
+THOLE_TEST("control tells what needs a connection", "[contract]") {
+    rig r;
+    socket_state* lone = r.open(socket_role::stream);
+    control_request asks{request::peer_name};
+    CHECK(r.net.control(*lone, asks) == std::errc::not_connected);
+    CHECK(r.control(lone, request::shutdown_write) == std::errc::not_connected);
+}
+
+THOLE_TEST("shutdown_write sends the FIN once and lets reading go on", "[contract]") {
+    rig r;
+    const auto [client, server] = r.pair();
+    r.write(client, "last");
+    CHECK_FALSE(r.control(client, request::shutdown_write));
+    CHECK_FALSE(r.control(client, request::shutdown_write));
+    std::string text;
+    CHECK(r.read_to_end(server, text) == errc::end_of_stream);
+    CHECK(text == "last");
+    r.write(server, "answer");
+    CHECK(r.read(client, 6) == "answer");
+
+    std::string late = "late";
+    transfer_ask writing(r);
+    writing.start(verb::write, client, bytes_of(late));
+    r.finish(writing);
+    CHECK(writing.error() == std::errc::broken_pipe);
+    CHECK(writing.count == 0);
+}
+
+THOLE_TEST("control touches nothing that is pending", "[contract]") {
+    rig r;
+    const auto [client, server] = r.pair();
+    std::string text(8, '-');
+    transfer_ask reading(r);
+    REQUIRE_FALSE(reading.start(verb::read, client, bytes_of(text)));
+
+    static_cast<void>(r.name(client, request::local_name));
+    static_cast<void>(r.name(client, request::peer_name));
+    CHECK_FALSE(r.control(client, request::set_no_delay, 1));
+    CHECK_FALSE(r.control(client, request::shutdown_write));
+    CHECK(r.poll() == 0);
+    CHECK(reading.pending());
+    CHECK(client->reading.front() == &reading);
+
+    r.write(server, "still");
+    r.finish(reading);
+    CHECK(reading.reported() == 1);
+    CHECK_FALSE(reading.error());
+    CHECK(text.substr(0, reading.count) == "still");
+}
+
+// ---- wait, wake, now
+
+THOLE_TEST("wait does not block when the time has passed", "[contract]") {
+    rig r;
+    const auto [client, server] = r.pair();
+    std::string text(8, '-');
+    transfer_ask reading(r);
+    REQUIRE_FALSE(reading.start(verb::read, client, bytes_of(text)));
+    CHECK(r.wait(time_point::min()) == 0);  // or it hangs here, and the watchdog says so
+    CHECK(r.wait(r.net.now()) == 0);
+}
+
+THOLE_TEST("wait is over at its time, not before, and does not spin", "[contract]") {
+    rig r;
+    for (const std::chrono::nanoseconds time : {20ms, 1ms, 0ms}) {
+        const time_point end = r.net.now() + time + 300us;
+        int waits = 0;
+        while (r.net.now() < end) {
+            CHECK(r.wait(end) == 0);
+            ++waits;
+        }
+        CHECK(waits < 50);  // it may return early, but not as a habit
+    }
+}
+
+THOLE_TEST("a wake before the wait is not lost", "[contract]") {
+    rig r;
+    r.net.wake();
+    CHECK(r.wait(time_point::max()) == 0);  // or it hangs
+    r.net.wake();
+    const time_point far = r.net.now() + 1h;
+    CHECK(r.wait(far) == 0);
+    CHECK(r.net.now() < far);
+}
+
+THOLE_TEST("wakes are coalesced", "[contract]") {
+    rig r;
+    for (int i = 0; i < 1000; ++i) {
+        r.net.wake();
+    }
+    const time_point end = r.net.now() + 20ms;
+    int waits = 0;
+    while (r.net.now() < end) {
+        CHECK(r.wait(end) == 0);
+        ++waits;
+    }
+    CHECK(waits < 50);
+}
+
+THOLE_TEST("wake from another thread ends the wait", "[contract][threads]") {
+    if (backend() == "sim") {
+        skip("a virtual clock cannot sleep until another thread calls: such a wait is a deadlock");
+    }
+    rig r;
+    const int rounds = 200;
+    std::mutex mutex;
+    std::condition_variable changed;
+    int asked_for = 0;
+    std::thread waker([&] {
+        for (int round = 1; round <= rounds; ++round) {
+            std::unique_lock lock(mutex);
+            changed.wait(lock, [&] { return asked_for == round; });
+            lock.unlock();
+            r.net.wake();
+        }
+    });
+    for (int round = 1; round <= rounds; ++round) {
+        {
+            const std::lock_guard lock(mutex);
+            asked_for = round;
+        }
+        changed.notify_one();
+        r.wait(time_point::max());  // a lost wake hangs here
+    }
+    waker.join();
+}
+
+THOLE_TEST("wakes of several threads at once do no harm", "[contract][threads]") {
+    rig r;
+    const auto [client, server] = r.pair();
+    std::vector<std::thread> wakers;
+    for (int i = 0; i < 4; ++i) {
+        wakers.emplace_back([&] {
+            for (int round = 0; round < 500; ++round) {
+                r.net.wake();
+            }
+        });
+    }
+    for (int round = 0; round < 50; ++round) {
+        r.write(client, "ping");
+        CHECK(r.read(server, 4) == "ping");
+    }
+    for (std::thread& waker : wakers) {
+        waker.join();
+    }
+}
+
+THOLE_TEST("a network in memory notices that nothing can ever happen", "[contract]") {
+    if (backend() != "sim") {
+        skip("only the simulated network can know that nothing will ever happen");
+    }
+    rig r;
+    const auto [client, server] = r.pair();
+    std::string text(8, '-');
+    transfer_ask reading(r);
+    REQUIRE_FALSE(reading.start(verb::read, client, bytes_of(text)));
+    detail::completions none(r.core);
+    CHECK(r.net.wait(time_point::max(), none) == std::errc::resource_deadlock_would_occur);
+    CHECK(none.count() == 0);
+    r.write(server, "no");
+    r.finish(reading);
+    CHECK(reading.reported() == 1);
+}
+
+THOLE_TEST("one batch reports each operation once", "[contract]") {
+    rig r;
+    socket_state* door = r.listen();
+    constexpr std::size_t many = 32;
+    std::vector<socket_pair> pairs;
+    std::vector<std::string> texts(many, "-");
+    std::vector<std::unique_ptr<transfer_ask>> reads;
+    for (std::size_t i = 0; i < many; ++i) {
+        pairs.push_back(r.pair(door));
+        reads.push_back(std::make_unique<transfer_ask>(r));
+        REQUIRE_FALSE(reads[i]->start(verb::read, pairs[i].server, bytes_of(texts[i])));
+    }
+    std::string byte = "!";
+    std::vector<std::unique_ptr<transfer_ask>> writes;
+    std::size_t expected = many;
+    for (std::size_t i = 0; i < many; ++i) {
+        writes.push_back(std::make_unique<transfer_ask>(r));
+        expected += writes[i]->start(verb::write, pairs[i].client, bytes_of(byte)) ? 0U : 1U;
+    }
+    std::size_t reported = 0;
+    const time_point guard = r.net.now() + 10s;
+    while (reported < expected && r.net.now() < guard) {
+        reported += r.wait(guard);
+    }
+    reported += r.pass(5ms);
+    CHECK(reported == expected);
+    for (std::size_t i = 0; i < many; ++i) {
+        CHECK(reads[i]->reported() == 1);
+        CHECK(texts[i] == "!");
+    }
+}
+
+THOLE_TEST("now never goes back", "[contract]") {
+    rig r;
+    const auto [client, server] = r.pair();
+    time_point last = r.net.now();
+    const auto forward = [&] {
+        const time_point now = r.net.now();
+        CHECK(now >= last);
+        last = now;
+    };
+    for (int i = 0; i < 200; ++i) {
+        r.write(client, "tick");
+        forward();
+        CHECK(r.read(server, 4) == "tick");
+        forward();
+        r.wait(last + 10us);
+        forward();
+    }
+    if (r.is("sim")) {  // time is what wait() says
+        CHECK(r.net.now() == last);
+        r.wait(last + 1h);
+        CHECK(r.net.now() == last + 1h);
+    }
+}
+
+THOLE_TEST("opened and closed, nothing is left", "[contract]") {
+    rig r;
+    socket_state* door = r.listen();
+    const auto cycle = [&](int times) {
+        for (int i = 0; i < times; ++i) {
+            const auto [client, server] = r.pair(door);
+            REQUIRE_FALSE(r.control(client, request::reset_on_close));
+            r.close(client);
+            r.close(server);
+            r.close(r.open(socket_role::stream));
+            r.close(r.open(socket_role::listener));
+        }
+        r.until([&] { return r.net.held() == 0; });
+        r.poll();
+    };
+    cycle(3);  // whatever is made once is made now
+    const std::size_t before = raw::open_handles();
+    cycle(50);
+    CHECK(r.net.held() == 0);
+    CHECK(raw::open_handles() == before);
+}
