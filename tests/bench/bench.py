@@ -33,7 +33,8 @@ class Bench:
     def run(self, workload, arguments):
         line = [self.load, workload, f'peer={self.peer}', *arguments]
         done = subprocess.run(line, capture_output=True, text=True, timeout=300)
-        sys.stderr.write(done.stderr)
+        if done.returncode:
+            sys.stderr.write(done.stderr)
         done.check_returncode()
         return done.stdout.strip()
 

@@ -78,8 +78,8 @@ struct callback_service : service {
         void operator()(thole::result<tcp::socket> peer) const {
             if (peer) {
                 self->begin(std::move(*peer));
+                self->accept();
             }
-            self->accept();
         }
     };
 
