@@ -123,7 +123,13 @@ void loop_core::settle_timers() noexcept {
             expired.push(node);
             continue;
         }
-        cancel(static_cast<operation&>(static_cast<operation_fields&>(node)), reason::deadline);
+        auto& op = static_cast<operation&>(static_cast<operation_fields&>(node));
+        if (op.what == verb::sleep) {  // its effect; a deadline from elsewhere (shield) is none
+            settle_done(op);
+            finished(op);
+        } else {
+            cancel(op, reason::deadline);
+        }
     }
 }
 

@@ -82,10 +82,6 @@ void resolve(operation& op) noexcept {
     if (!op.aborted || op.why == reason::none) {
         return;
     }
-    if (op.what == verb::sleep && op.why == reason::deadline) {
-        settle_done(op);
-        return;
-    }
     settle_own(op, error_of(op.why));
 }
 
@@ -131,10 +127,12 @@ bool loop_core::start(operation& op) noexcept {
     const bool late = op.limit == deadline::form::relative ? limit <= 0
                       : op.limit == deadline::form::absolute &&
                             limit <= clock().time_since_epoch().count();
+    if (late && op.what == verb::sleep) {
+        settle_done(op);
+        return true;
+    }
     if (late) {  // R102: nothing is started, nothing consumed
-        op.why = reason::deadline;
-        settle_aborted(op, 0);
-        resolve(op);
+        settle_own(op, errc::deadline_reached);
         return true;
     }
     if (op.what == verb::sleep) {
@@ -213,20 +211,22 @@ void deliver(socket_state& listener, inbound_queue& inbound, const loose_socket&
 }
 
 bool begin_awaited(operation& op, promise_base* by) noexcept {
-    loop_core* core = op.core != nullptr ? op.core : by != nullptr ? by->core : current_loop();
+    // Who waits is resumed by its own loop, whatever loop the operation is of.
+    loop_core* core = by != nullptr ? by->core : op.core != nullptr ? op.core : current_loop();
     bool done = true;
     if (by != nullptr && by->cancelled != reason::none) {  // R102: a cancelled task starts nothing
         settle_own(op, error_of(by->cancelled));
     } else if (op.core == nullptr) {
         settle_own(op, errc::closed);
-    } else if (by != nullptr && by->core != core) {
-        settle_error(op, raw_of(std::errc::operation_not_permitted));  // another loop's
+    } else if (op.core != core) {  // another loop's, or one that cannot be used
+        const std::error_code refused = op.core->usable();
+        settle_code(op, refused ? refused : make_error_code(std::errc::operation_not_permitted));
     } else {
         done = core->start(op);
     }
     if (done) {
-        if (core == nullptr || core->budget > 0) {
-            if (core != nullptr) {
+        if (core == nullptr || core->budget > 0 || core->usable()) {
+            if (core != nullptr && core->budget > 0) {
                 --core->budget;
             }
             op.at = stage::dispatched;

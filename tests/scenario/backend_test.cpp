@@ -78,7 +78,7 @@ THOLE_TEST("a backend that is not there is an error with a reason, from every ve
     CHECK_FALSE(on);
     CHECK(on.error() == std::errc::not_supported);
     CHECK(on.backend().name.empty());
-    CHECK(says(on, to_string(not_here())));
+    CHECK_FALSE(on.backend().reason.empty());
 
     CHECK(on.run().error() == on.error());
     CHECK(on.poll().error() == on.error());
