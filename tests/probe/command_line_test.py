@@ -28,7 +28,7 @@ REFUSED = {
     'ipv4_of_five': (['check', '1.2.3.4.5:80'], 'not an address'),
     'ipv4_out_of_range': (['check', '1.2.3.256:80'], 'not an address'),
     'empty_target': (['check', ''], 'no port|not an address'),
-    'control_characters': (['check', 'a\x1b[31m\nb:1'], 'names'),
+    'control_characters': (['check', 'a\x1b[31m\nb:1'], 'not an address'),
     'bare_timeout': (['check', GOOD, '-t', '3'], 'did you mean 3s'),
     'bare_hold': (['check', GOOD, '--hold', '0.5'], 'did you mean 0.5s'),
     'negative_timeout': (['check', GOOD, '-t', '-3s'], 'not a duration'),

@@ -57,6 +57,7 @@ raw_words sort_words(int count, char** words) {
     given.check = check->parsed();
     given.demo = demo->parsed();
     given.unexpected = app.remaining(true);
+    std::erase(given.unexpected, "--"); // CLI11 lists it, though it does what it should
     return given;
 }
 

@@ -40,7 +40,8 @@ int run(const command_line& given) {
     record.backend = on.backend();
     record.asked = given.asked;
     if (!on) {
-        complain(on.backend().reason, local);
+        const std::string_view name = thole::to_string(given.backend);
+        complain(fmt::format("backend {}: {}", name, on.backend().reason), local);
         if (!given.json) return local;
         record.found = check(on, given.targets, given.asked);
         return print(as_json(record), local);
