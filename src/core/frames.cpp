@@ -6,6 +6,8 @@
 
 #include <thole/task.hpp>
 
+#include "core/loop_core.hpp"
+
 namespace thole::detail {
 
 namespace {
@@ -38,27 +40,11 @@ struct size_class {
 
 struct frame_pool {
     std::array<size_class, classes> by_size{};
-
-    frame_pool() noexcept = default;
-    frame_pool(const frame_pool&) = delete;
-    frame_pool& operator=(const frame_pool&) = delete;
-    ~frame_pool();
+    bool open = false;
 };
 
-// Outlives the pool: frames that are released while the thread ends go straight to the heap.
-thread_local bool pool_ended = false;
-thread_local frame_pool pool;
-
-frame_pool::~frame_pool() {
-    pool_ended = true;
-    for (size_class& list : by_size) {
-        while (list.first != nullptr) {
-            free_block* block = list.first;
-            list.first = block->next;
-            ::operator delete(block);
-        }
-    }
-}
+// Without a destructor: mingw's runtime frees a thread's variables before it calls those.
+constinit thread_local frame_pool pool;
 
 constexpr std::size_t class_of(std::size_t size) noexcept {
     return (size - 1) / unit;
@@ -68,7 +54,7 @@ constexpr std::size_t class_of(std::size_t size) noexcept {
 
 void* allocate_frame(std::size_t size) {
     const std::size_t index = class_of(size);
-    if (!recycle || index >= classes || pool_ended) {
+    if (!recycle || index >= classes) {
         return ::operator new(size);
     }
     size_class& list = pool.by_size[index];
@@ -83,13 +69,28 @@ void* allocate_frame(std::size_t size) {
 
 void release_frame(void* frame, std::size_t size) noexcept {
     const std::size_t index = class_of(size);
-    if (!recycle || index >= classes || pool_ended || pool.by_size[index].count >= kept) {
+    if (!recycle || index >= classes || !pool.open || pool.by_size[index].count >= kept) {
         ::operator delete(frame);
         return;
     }
     size_class& list = pool.by_size[index];
     list.first = ::new (frame) free_block{list.first};
     ++list.count;
+}
+
+void keep_frames(bool on) noexcept {
+    pool.open = on;
+}
+
+void drop_frames() noexcept {
+    for (size_class& list : pool.by_size) {
+        while (list.first != nullptr) {
+            free_block* block = list.first;
+            list.first = block->next;
+            ::operator delete(block);
+        }
+        list.count = 0;
+    }
 }
 
 }  // namespace thole::detail

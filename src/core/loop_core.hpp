@@ -116,4 +116,8 @@ struct loop_core {
 // takes them.
 [[nodiscard]] run_queue& loopless() noexcept;
 
+// ---- frames.cpp: frames are recycled on a thread while a loop runs on it; a loop's end frees them.
+void keep_frames(bool on) noexcept;
+void drop_frames() noexcept;
+
 }  // namespace thole::detail
