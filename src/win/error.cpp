@@ -57,7 +57,7 @@ constexpr error_row rows[] = {
      "WSAEAFNOSUPPORT"},
     {WSAEACCES, permission_denied, permission_denied, "WSAEACCES"},
     {ERROR_ACCESS_DENIED, permission_denied, permission_denied, "ERROR_ACCESS_DENIED"},
-    {ERROR_PRIVILEGE_NOT_HELD, operation_not_permitted, operation_not_permitted,
+    {ERROR_PRIVILEGE_NOT_HELD, operation_not_permitted, permission_denied,
      "ERROR_PRIVILEGE_NOT_HELD"},
     {WSAEINVAL, invalid_argument, invalid_argument, "WSAEINVAL"},
     {ERROR_INVALID_PARAMETER, invalid_argument, invalid_argument, "ERROR_INVALID_PARAMETER"},
@@ -72,10 +72,11 @@ constexpr error_row rows[] = {
     {ERROR_POSSIBLE_DEADLOCK, resource_deadlock_would_occur, resource_deadlock_would_occur,
      "ERROR_POSSIBLE_DEADLOCK"},
     {WSAEINTR, interrupted, interrupted, "WSAEINTR"},
-    {ERROR_NOT_SUPPORTED, not_supported, not_supported, "ERROR_NOT_SUPPORTED"},
     {WSAEOPNOTSUPP, operation_not_supported, not_supported, "WSAEOPNOTSUPP"},
+    {ERROR_NOT_SUPPORTED, not_supported, not_supported, "ERROR_NOT_SUPPORTED"},
     {WSAEPROTONOSUPPORT, protocol_not_supported, protocol_not_supported, "WSAEPROTONOSUPPORT"},
     {WSAENOPROTOOPT, no_protocol_option, no_protocol_option, "WSAENOPROTOOPT"},
+    {ERROR_GEN_FAILURE, io_error, io_error, "ERROR_GEN_FAILURE"},
 };
 
 struct status_row {
@@ -133,6 +134,47 @@ constexpr status_row statuses[] = {
     {0xC00000BB, WSAEOPNOTSUPP},              // NOT_SUPPORTED
 };
 
+struct words_row {
+    int raw;
+    const char* words;
+};
+
+// For where the system has no words for Winsock's codes, as Wine has not.
+constexpr words_row own_words[] = {
+    {WSAENETRESET, "Connection dropped on network reset"},
+    {WSAECONNABORTED, "Connection aborted"},
+    {WSAESHUTDOWN, "Sending was shut down"},
+    {WSAEDISCON, "The peer shut down"},
+    {WSAENOTCONN, "Not connected"},
+    {WSAETIMEDOUT, "Connection timed out"},
+    {WSAENETUNREACH, "Network unreachable"},
+    {WSAENETDOWN, "Network down"},
+    {WSAEHOSTUNREACH, "Host unreachable"},
+    {WSAEHOSTDOWN, "Host down"},
+    {WSAEMSGSIZE, "Message too long"},
+    {WSAENOBUFS, "No buffer space"},
+    {WSAEADDRINUSE, "Address already in use"},
+    {WSAEADDRNOTAVAIL, "Address not available"},
+    {WSAEAFNOSUPPORT, "Address family not supported"},
+    {WSAENOTSOCK, "Not a socket"},
+    {WSAEISCONN, "Already connected"},
+    {WSAEALREADY, "Connection already in progress"},
+    {WSAEINPROGRESS, "Operation in progress"},
+    {WSAEWOULDBLOCK, "Operation would block"},
+    {WSAEOPNOTSUPP, "Operation not supported"},
+    {WSAEPROTONOSUPPORT, "Protocol not supported"},
+    {WSAENOPROTOOPT, "Option not supported"},
+};
+
+std::string words_of(int raw) {
+    for (const words_row& row : own_words) {
+        if (row.raw == raw) {
+            return row.words;
+        }
+    }
+    return "system error " + std::to_string(raw);
+}
+
 }  // namespace
 
 std::span<const error_row> error_table() noexcept { return rows; }
@@ -146,10 +188,7 @@ std::string system_message(int raw) {
     while (length > 0 && (words[length - 1] <= L' ' || words[length - 1] == L'.')) {
         --length;
     }
-    if (length == 0) {  // Wine lacks many of Winsock's
-        return "system error " + std::to_string(raw);
-    }
-    return utf8(words, length);
+    return length > 0 ? utf8(words, length) : words_of(raw);
 }
 
 int decode(verb what, int raw) noexcept {

@@ -306,7 +306,7 @@ backend_kind default_backend() noexcept { return backend_kind::iocp; }
 backend_choice platform_backend(backend_kind kind, loop_core&) {
     backend_choice choice;
     if (kind != backend_kind::iocp) {
-        choice.error = std::make_error_code(std::errc::not_supported);
+        choice.error = system_error(WSAEOPNOTSUPP);
         choice.reason = std::string(to_string(kind)) + " is not part of Windows builds";
         return choice;
     }
