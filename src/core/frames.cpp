@@ -1,11 +1,9 @@
 // SPDX-License-Identifier: BSL-1.0
-// Recycled memory for coroutine frames and posted functions: a pool a thread, by classes of size.
-#include <array>
-#include <cstddef>
 #include <new>
 
 #include <thole/task.hpp>
 
+#include "core/frame_pool.hpp"
 #include "core/loop_core.hpp"
 
 namespace thole::detail {
@@ -26,25 +24,6 @@ constexpr bool recycle = true;
 #endif
 
 constexpr std::size_t unit = 64;
-constexpr std::size_t classes = 32;            // up to 2 KiB
-constexpr std::size_t kept = 64 * 1024 / unit;  // blocks of one class
-
-struct free_block {
-    free_block* next;
-};
-
-struct size_class {
-    free_block* first = nullptr;
-    std::size_t count = 0;
-};
-
-struct frame_pool {
-    std::array<size_class, classes> by_size{};
-    bool open = false;
-};
-
-// Without a destructor: mingw's runtime frees a thread's variables before it calls those.
-constinit thread_local frame_pool pool;
 
 constexpr std::size_t class_of(std::size_t size) noexcept {
     return (size - 1) / unit;
@@ -52,44 +31,53 @@ constexpr std::size_t class_of(std::size_t size) noexcept {
 
 }  // namespace
 
-void* allocate_frame(std::size_t size) {
+frame_pool::~frame_pool() {
+    for (size_class& list : by_size_) {
+        while (list.first != nullptr) {
+            free_block* block = list.first;
+            list.first = block->next;
+            ::operator delete(block);
+        }
+    }
+}
+
+void* frame_pool::take(std::size_t size) noexcept {
     const std::size_t index = class_of(size);
-    if (!recycle || index >= classes) {
-        return ::operator new(size);
+    if (index >= classes || by_size_[index].first == nullptr) {
+        return nullptr;
     }
-    size_class& list = pool.by_size[index];
-    if (list.first == nullptr) {
-        return ::operator new((index + 1) * unit);
-    }
+    size_class& list = by_size_[index];
     free_block* block = list.first;
     list.first = block->next;
     --list.count;
     return block;
 }
 
-void release_frame(void* frame, std::size_t size) noexcept {
+bool frame_pool::keep(void* block, std::size_t size) noexcept {
     const std::size_t index = class_of(size);
-    if (!recycle || index >= classes || !pool.open || pool.by_size[index].count >= kept) {
-        ::operator delete(frame);
-        return;
+    if (index >= classes || by_size_[index].count >= kept) {
+        return false;
     }
-    size_class& list = pool.by_size[index];
-    list.first = ::new (frame) free_block{list.first};
+    size_class& list = by_size_[index];
+    list.first = ::new (block) free_block{list.first};
     ++list.count;
+    return true;
 }
 
-void keep_frames(bool on) noexcept {
-    pool.open = on;
-}
-
-void drop_frames() noexcept {
-    for (size_class& list : pool.by_size) {
-        while (list.first != nullptr) {
-            free_block* block = list.first;
-            list.first = block->next;
-            ::operator delete(block);
+// Every block has the full size of its class, wherever it was allocated: any loop may keep it.
+void* allocate_frame(std::size_t size) {
+    if (loop_core* core = current_loop(); recycle && core != nullptr) {
+        if (void* block = core->frames.take(size)) {
+            return block;
         }
-        list.count = 0;
+    }
+    return ::operator new((class_of(size) + 1) * unit);
+}
+
+void release_frame(void* frame, std::size_t size) noexcept {
+    loop_core* core = current_loop();
+    if (!recycle || core == nullptr || !core->frames.keep(frame, size)) {
+        ::operator delete(frame);
     }
 }
 

@@ -13,6 +13,7 @@
 #include <thole/loop.hpp>
 
 #include "core/backend.hpp"
+#include "core/frame_pool.hpp"
 #include "core/inbox.hpp"
 #include "core/queue.hpp"
 #include "core/timer_wheel.hpp"
@@ -70,6 +71,7 @@ struct loop_core {
     void remove_root(promise_base& root) noexcept;
     void destroy_roots() noexcept;
 
+    frame_pool frames;  // the last to go: what the rest destroys may end there
     std::unique_ptr<backend> network;
     std::error_code error;  // why it cannot be used
     backend_info info;
@@ -115,9 +117,5 @@ struct loop_core {
 // Callbacks started on handles that know no loop, outside of run: the next loop of this thread
 // takes them.
 [[nodiscard]] run_queue& loopless() noexcept;
-
-// ---- frames.cpp: frames are recycled on a thread while a loop runs on it; a loop's end frees them.
-void keep_frames(bool on) noexcept;
-void drop_frames() noexcept;
 
 }  // namespace thole::detail

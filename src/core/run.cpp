@@ -71,7 +71,6 @@ class loop_core::run_scope {
     explicit run_scope(loop_core& core) noexcept
         : core_(core), outer_(std::exchange(current_loop(), &core)) {
         core_.running = true;
-        keep_frames(true);
         core_.ready.append(loopless());
     }
     run_scope(const run_scope&) = delete;
@@ -79,7 +78,6 @@ class loop_core::run_scope {
     ~run_scope() {
         core_.running = false;
         core_.budget = 0;
-        keep_frames(outer_ != nullptr);
         current_loop() = outer_;
     }
 

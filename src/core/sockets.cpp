@@ -129,7 +129,6 @@ void loop_core::shut_down() noexcept {
 
 loop_core::~loop_core() {
     shut_down();
-    drop_frames();
 }
 
 }  // namespace thole::detail
