@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: BSL-1.0
+// In the place of src/posix/sys.hpp: the same names, each through the script.
+#pragma once
+
+#include "posix/platform.hpp"
+#include "script.hpp"
+
+namespace thole::sys {
+
+struct last_error {
+    static int get() noexcept { return errno; }
+    static void set(int error) noexcept { errno = error; }
+};
+
+inline std::vector<unsigned char> bytes_at(const void* from, std::size_t length) {
+    const auto* first = static_cast<const unsigned char*>(from);
+    return from != nullptr ? std::vector(first, first + length) : std::vector<unsigned char>();
+}
+template <class System>
+auto perform(script::call asked, System&& system) {
+    return script::perform<last_error>(std::move(asked), system);
+}
+inline script::call of(std::string_view name, std::intptr_t handle = -1) {
+    script::call asked;
+    asked.name = name;
+    asked.handle = handle;
+    return asked;
+}
+
+// ---- Making and ending handles.
+
+inline int accept4(int fd, sockaddr* from, socklen_t* length, int flags) {
+    return perform(of("accept4", fd),
+                   [&](script::call&) { return ::accept4(fd, from, length, flags); });
+}
+inline int close(int fd) {
+    return perform(of("close", fd), [&](script::call&) { return ::close(fd); });
+}
+inline int eventfd(unsigned first, int flags) {
+    return perform(of("eventfd"), [&](script::call&) { return ::eventfd(first, flags); });
+}
+inline int open(const char* path, int flags) {
+    return perform(of("open"), [&](script::call&) { return ::open(path, flags); });
+}
+inline int socket(int family, int type, int protocol) {
+    return perform(of("socket"), [&](script::call&) { return ::socket(family, type, protocol); });
+}
+
+// ---- Names and options.
+
+inline int bind(int fd, const sockaddr* to, socklen_t length) {
+    script::call asked = of("bind", fd);
+    asked.value = bytes_at(to, length);
+    return perform(std::move(asked), [&](script::call&) { return ::bind(fd, to, length); });
+}
+inline int connect(int fd, const sockaddr* to, socklen_t length) {
+    script::call asked = of("connect", fd);
+    asked.value = bytes_at(to, length);
+    return perform(std::move(asked), [&](script::call&) { return ::connect(fd, to, length); });
+}
+inline int getpeername(int fd, sockaddr* name, socklen_t* length) {
+    return perform(of("getpeername", fd),
+                   [&](script::call&) { return ::getpeername(fd, name, length); });
+}
+inline int getsockname(int fd, sockaddr* name, socklen_t* length) {
+    return perform(of("getsockname", fd),
+                   [&](script::call&) { return ::getsockname(fd, name, length); });
+}
+inline int getsockopt(int fd, int level, int option, void* value, socklen_t* length) {
+    script::call asked = of("getsockopt", fd);
+    asked.level = level;
+    asked.option = option;
+    asked.out = value;
+    return perform(std::move(asked), [&](script::call&) {
+        return ::getsockopt(fd, level, option, value, length);
+    });
+}
+inline int listen(int fd, int backlog) {
+    return perform(of("listen", fd), [&](script::call&) { return ::listen(fd, backlog); });
+}
+inline int setsockopt(int fd, int level, int option, const void* value, socklen_t length) {
+    script::call asked = of("setsockopt", fd);
+    asked.level = level;
+    asked.option = option;
+    asked.value = bytes_at(value, length);
+    return perform(std::move(asked), [&](script::call&) {
+        return ::setsockopt(fd, level, option, value, length);
+    });
+}
+inline int shutdown(int fd, int how) {
+    return perform(of("shutdown", fd), [&](script::call&) { return ::shutdown(fd, how); });
+}
+
+// ---- Bytes. A rule may cut short what the system is asked for, pieces apart.
+
+inline script::call transfer(std::string_view name, int fd, std::size_t length) {
+    script::call asked = of(name, fd);
+    asked.most = length;
+    return asked;
+}
+inline ssize_t read(int fd, void* to, std::size_t length) {
+    return perform(transfer("read", fd, length),
+                   [&](script::call& asked) { return ::read(fd, to, asked.most); });
+}
+inline ssize_t recv(int fd, void* to, std::size_t length, int flags) {
+    return perform(transfer("recv", fd, length),
+                   [&](script::call& asked) { return ::recv(fd, to, asked.most, flags); });
+}
+inline ssize_t recvmsg(int fd, msghdr* message, int flags) {
+    return perform(transfer("recvmsg", fd, 0),
+                   [&](script::call&) { return ::recvmsg(fd, message, flags); });
+}
+inline ssize_t send(int fd, const void* from, std::size_t length, int flags) {
+    return perform(transfer("send", fd, length),
+                   [&](script::call& asked) { return ::send(fd, from, asked.most, flags); });
+}
+inline ssize_t sendmsg(int fd, const msghdr* message, int flags) {
+    return perform(transfer("sendmsg", fd, 0),
+                   [&](script::call&) { return ::sendmsg(fd, message, flags); });
+}
+inline ssize_t write(int fd, const void* from, std::size_t length) {
+    return perform(transfer("write", fd, length),
+                   [&](script::call& asked) { return ::write(fd, from, asked.most); });
+}
+
+// ---- Waiting.
+
+#if defined(THOLE_HAVE_EPOLL)
+inline int epoll_create1(int flags) {
+    return perform(of("epoll_create1"), [&](script::call&) { return ::epoll_create1(flags); });
+}
+inline int epoll_ctl(int set, int what, int fd, epoll_event* event) {
+    script::call asked = of("epoll_ctl", fd);
+    asked.option = what;
+    asked.code = event != nullptr ? event->data.u64 : 0;
+    return perform(std::move(asked),
+                   [&](script::call&) { return ::epoll_ctl(set, what, fd, event); });
+}
+inline script::call wait_for(std::string_view name, int set, epoll_event* events, int most) {
+    script::call asked = of(name, set);
+    asked.out = events;
+    asked.most = static_cast<std::size_t>(most);
+    return asked;
+}
+inline int epoll_wait(int set, epoll_event* events, int most, int time) {
+    return perform(wait_for("epoll_wait", set, events, most),
+                   [&](script::call&) { return ::epoll_wait(set, events, most, time); });
+}
+#endif
+#if defined(THOLE_HAVE_EPOLL_PWAIT2)
+inline int epoll_pwait2(int set, epoll_event* events, int most, const timespec* time,
+                        const sigset_t* mask) {
+    return perform(wait_for("epoll_pwait2", set, events, most), [&](script::call&) {
+        return ::epoll_pwait2(set, events, most, time, mask);
+    });
+}
+#endif
+inline int pselect(int highest, fd_set* in, fd_set* out, fd_set* odd, const timespec* time,
+                   const sigset_t* mask) {
+    return perform(of("pselect"), [&](script::call&) {
+        return ::pselect(highest, in, out, odd, time, mask);
+    });
+}
+using ::clock_gettime;
+using ::fcntl;
+using ::pthread_atfork;
+
+}  // namespace thole::sys
