@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 // backend.hpp held to its word: connecting and accepting.
 #include "contract/rig.hpp"
+#include "support/raw_peer.hpp"
 
 using namespace thole;
 using namespace thole::test;
@@ -172,6 +173,42 @@ THOLE_TEST("clients that came before the accept are not lost", "[contract]") {
     accept_ask nobody(r);
     CHECK_FALSE(nobody.start(door));
     CHECK(r.pass(5ms) == 0);
+}
+
+THOLE_TEST("a dual-stack listener takes IPv4 clients, another does not", "[contract]") {
+    if (backend() != "sim" && !raw::has_ipv6()) {
+        skip("this machine has no IPv6");
+    }
+    rig r;
+    for (const bool dual : {true, false}) {
+        socket_state* door = r.open(socket_role::listener, address_family::ipv6);
+        control_request asks{request::listen, endpoint::any(address_family::ipv6, 0)};
+        asks.listening.dual_stack = dual;
+        REQUIRE_FALSE(r.net.control(*door, asks));
+        const std::uint16_t port = r.name(door, request::local_name).port();
+        accept_ask accepting(r);
+        REQUIRE_FALSE(accepting.start(door));
+        socket_state* client = r.open(socket_role::stream);
+        connect_ask connecting(r);
+        connecting.start(client, endpoint::loopback(address_family::ipv4, port));
+        r.finish(connecting);
+        if (!dual) {
+            CHECK(connecting.error() == std::errc::connection_refused);
+            CHECK(accepting.pending());
+            continue;
+        }
+        REQUIRE_FALSE(connecting.error());
+        r.finish(accepting);
+        std::error_code error;
+        socket_state* server = r.adopt(accepting.take(), error);
+        REQUIRE(server != nullptr);
+        const endpoint peer = r.name(server, request::peer_name);
+        CHECK(peer.family() == address_family::ipv6);
+        CHECK(peer.is_loopback());  // mapped
+        CHECK(peer.port() == r.name(client, request::local_name).port());
+        r.write(client, "four to six");
+        CHECK(r.read(server, 11) == "four to six");
+    }
 }
 
 THOLE_TEST("a loose socket knows its names", "[contract]") {

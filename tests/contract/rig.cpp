@@ -227,7 +227,8 @@ bool transfer_ask::start(verb asks, socket_state* on, std::span<std::byte> bytes
     return by_.submit(*this);
 }
 
-bool transfer_ask::start(verb asks, socket_state* on, std::span<const std::span<std::byte>> pieces) {
+bool transfer_ask::start(verb asks, socket_state* on,
+                         std::span<const std::span<std::byte>> pieces) {
     reset(asks, nullptr, on, never);
     buffer = const_cast<std::span<std::byte>*>(pieces.data());
     length = pieces.size();

@@ -93,7 +93,8 @@ class rig {
     detail::backend& net;
 
     // ---- The virtuals, with the core's part around them.
-    [[nodiscard]] socket_state* open(socket_role role, address_family family = address_family::ipv4);
+    [[nodiscard]] socket_state* open(socket_role role,
+                                     address_family family = address_family::ipv4);
     [[nodiscard]] socket_state* adopt(const detail::loose_socket& loose, std::error_code& error);
     bool submit(operation& op);
     // What the backend's cancel() said.
