@@ -125,6 +125,7 @@ void loop_core::settle_timers() noexcept {
         }
         auto& op = static_cast<operation&>(static_cast<operation_fields&>(node));
         if (op.what == verb::sleep) {  // its effect; a deadline from elsewhere (shield) is none
+            op.why = reason::deadline;
             settle_done(op);
             finished(op);
         } else {
