@@ -35,7 +35,7 @@ inline const std::error_code no_error{};
 [[nodiscard]] std::span<const std::byte> bulk();
 
 // How long a scenario may take before it has failed: far more than any needs.
-inline constexpr std::chrono::seconds patience{20};
+inline constexpr std::chrono::seconds patience{40};
 
 // A timer that must not be the first to fire: the upper bounds of cases.md 6.1.6.
 class guard {
