@@ -68,6 +68,7 @@ progress finish_accept(operation& op, reactor_state& state) noexcept {
             return progress::done;
         }
     }
+    state.again = true;
     return progress::wait_readable;
 }
 

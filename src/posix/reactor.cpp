@@ -146,18 +146,31 @@ void reactor::bury() noexcept {
 
 // ---- Operations.
 
+// An operation waits for the poller.
+inline void reactor::pause(reactor_state& state) noexcept {
+    if (state.again) {
+        state.again = false;
+        tell_again(state);
+    }
+}
+
 bool reactor::submit(operation& op) {
     reactor_state& state = state_of(op);
-    const progress at = op.what == verb::connect ? begin_connect(op, state)
-                        : is_accept(op.what)     ? start_accept(op, state)
-                                                 : start_transfer(op, state);
+    if (uses_writing(op.what)) {
+        const progress at = is_write(op.what) ? start_write(op, state) : begin_connect(op, state);
+        if (at == progress::done) {
+            return true;
+        }
+        state.writing.push(op);
+        pause(state);
+        return false;
+    }
+    const progress at = is_accept(op.what) ? start_accept(op, state) : start_read(op, state);
     if (at == progress::done) {
         return true;
     }
-    queue_of(op).push(op);
-    if (is_accept(op.what) && state.readable) {
-        tell_again(state);
-    }
+    state.reading.push(op);
+    pause(state);
     return false;
 }
 
@@ -182,9 +195,6 @@ bool reactor::cancel(operation& op) {
 void reactor::serve_accepts(reactor_state& state, completions& finished) {
     while (operation* op = state.reading.front()) {
         if (finish_accept(*op, state) != progress::done) {
-            if (state.readable) {
-                tell_again(state);
-            }
             return;
         }
         state.reading.remove(*op);
@@ -201,33 +211,25 @@ void reactor::ready(reactor_state& state, std::uint32_t events, completions& fin
     if ((events & (over | event::peer_done | event::readable)) != 0) {
         state.readable = true;
         if (operation* op = state.reading.front()) {
-            finish_reading(*op, state, finished);
+            if (is_accept(op->what)) {
+                serve_accepts(state, finished);
+            } else if (finish_read(*op, state) == progress::done) {
+                state.reading.remove(*op);
+                finished.push(*op);
+            }
         }
     }
     if ((events & (over | event::writable)) != 0) {
         if (operation* op = state.writing.front()) {
-            finish_writing(*op, state, events, finished);
+            const progress at = op->what == verb::connect ? finish_connect(*op, state, events)
+                                                          : finish_write(*op, state);
+            if (at == progress::done) {
+                state.writing.remove(*op);
+                finished.push(*op);
+            }
         }
     }
-}
-
-void reactor::finish_reading(operation& op, reactor_state& state, completions& finished) {
-    if (is_accept(op.what)) {
-        serve_accepts(state, finished);
-    } else if (finish_transfer(op, state) == progress::done) {
-        state.reading.remove(op);
-        finished.push(op);
-    }
-}
-
-void reactor::finish_writing(operation& op, reactor_state& state, std::uint32_t events,
-                             completions& finished) {
-    const progress at =
-        op.what == verb::connect ? finish_connect(op, state, events) : finish_transfer(op, state);
-    if (at == progress::done) {
-        state.writing.remove(op);
-        finished.push(op);
-    }
+    pause(state);
 }
 
 void reactor::fail(reactor_state& state, int raw, completions& finished) {

@@ -31,6 +31,9 @@ struct reactor_state final : socket_state {
     bool readable : 1 = false;
     // The peer is done, or urgent data came: a short read does not mean that an edge will follow.
     bool wary : 1 = false;
+    // A verb stopped before the system said that it would block: it had its share of this turn, and
+    // the poller shall tell again (R65, R71).
+    bool again : 1 = false;
     // Bound to a port of the user's choice.
     bool bound : 1 = false;
     // What ended the connection (an errno, all below 256): the system tells it once, to whoever
@@ -112,9 +115,7 @@ private:
 
     [[nodiscard]] reactor_state* take(int fd, socket_kind kind, int& failed) noexcept;
     [[nodiscard]] progress begin_connect(operation& op, reactor_state& state);
-    void finish_reading(operation& op, reactor_state& state, completions& finished);
-    void finish_writing(operation& op, reactor_state& state, std::uint32_t events,
-                        completions& finished);
+    void pause(reactor_state& state) noexcept;
     void serve_accepts(reactor_state& state, completions& finished);
 
     loop_core& core_;

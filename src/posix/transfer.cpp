@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: BSL-1.0
-#include <algorithm>
-
 #include "core/error_table.hpp"
 #include "posix/handle.hpp"
 #include "posix/verbs.hpp"
@@ -10,33 +8,45 @@ namespace {
 
 // Pieces a system call, on our stack.
 constexpr std::size_t most_pieces = 64;
-// No system takes more bytes at once than an int counts.
-constexpr std::size_t most_bytes = std::size_t{1} << 30;
 // Sends that the system cut short, in one turn: a peer that reads as fast as we write must not keep
-// the others waiting (R65). After a short send an edge is owed.
+// the others waiting (R65).
 constexpr int most_short = 8;
 
-// One system call for what is left of the buffers; `asked` is what it could have moved.
-ssize_t step_of_pieces(const operation& op, int fd, bool sending, std::size_t& asked) noexcept {
+// One system call: what it moved, or -1, and what it could have moved.
+struct step {
+    ssize_t moved;
+    std::size_t asked;
+};
+
+step move_pieces(const operation& op, int fd, bool sending) noexcept {
     iovec pieces[most_pieces];
     msghdr message{};
     message.msg_iov = pieces;
     std::size_t used = 0;
-    asked = remaining_pieces(op, most_pieces, [&](std::byte* bytes, std::size_t length) {
-        pieces[used++] = {bytes, length};
-    });
+    const std::size_t asked =
+        remaining_pieces(op, most_pieces, [&](std::byte* bytes, std::size_t length) {
+            pieces[used++] = {bytes, length};
+        });
     message.msg_iovlen = used;
-    return sending ? sys::sendmsg(fd, &message, MSG_NOSIGNAL) : sys::recvmsg(fd, &message, 0);
+    return {sending ? sys::sendmsg(fd, &message, MSG_NOSIGNAL) : sys::recvmsg(fd, &message, 0),
+            asked};
 }
 
-ssize_t step(const operation& op, int fd, bool sending, std::size_t& asked) noexcept {
+inline step receive(const operation& op, int fd) noexcept {
     if (op.vectored) {
-        return step_of_pieces(op, fd, sending, asked);
+        return move_pieces(op, fd, false);
     }
-    auto* bytes = static_cast<std::byte*>(op.buffer) + op.count;
-    asked = std::min(op.length - op.count, most_bytes);
-    return sending ? sys::send(fd, bytes, asked, MSG_NOSIGNAL)  // R72
-                   : sys::recv(fd, bytes, asked, 0);
+    const std::size_t left = op.length - op.count;
+    return {sys::recv(fd, static_cast<std::byte*>(op.buffer) + op.count, left, 0), left};
+}
+
+inline step transmit(const operation& op, int fd) noexcept {
+    if (op.vectored) {
+        return move_pieces(op, fd, true);
+    }
+    const std::size_t left = op.length - op.count;
+    const std::byte* bytes = static_cast<std::byte*>(op.buffer) + op.count;
+    return {sys::send(fd, bytes, left, MSG_NOSIGNAL), left};  // R72
 }
 
 bool is_complete(const operation& op) noexcept {
@@ -69,23 +79,24 @@ progress ended(operation& op, reactor_state& state) noexcept {
     return progress::done;
 }
 
-progress read_on(operation& op, reactor_state& state) noexcept {
-    for (;;) {
-        std::size_t asked = 0;
-        const ssize_t n = step(op, state.fd, false, asked);
-        if (n > 0) {
-            const auto moved = static_cast<std::size_t>(n);
-            op.count += moved;
-            if (moved < asked && !state.wary) {
-                state.readable = false;  // R63: it is drained, and an edge will tell of more
-            }
+void note_short_read(const step& last, reactor_state& state) noexcept {
+    if (static_cast<std::size_t>(last.moved) < last.asked && !state.wary) {
+        state.readable = false;  // R63: it is drained, and an edge will tell of more
+    }
+}
+
+progress go_on_reading(operation& op, reactor_state& state, step last) noexcept {
+    for (;; last = receive(op, state.fd)) {
+        if (last.moved > 0) {
+            op.count += static_cast<std::size_t>(last.moved);
+            note_short_read(last, state);
             if (is_complete(op)) {
                 return done(op);
             }
             if (!state.readable) {
                 return progress::wait_readable;
             }
-        } else if (n == 0) {
+        } else if (last.moved == 0) {
             return ended(op, state);
         } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
             state.readable = false;
@@ -96,37 +107,49 @@ progress read_on(operation& op, reactor_state& state) noexcept {
     }
 }
 
-progress write_on(operation& op, reactor_state& state) noexcept {
-    for (int cut = 0; cut < most_short;) {
-        std::size_t asked = 0;
-        const ssize_t n = step(op, state.fd, true, asked);
-        if (n >= 0) {
-            const auto moved = static_cast<std::size_t>(n);
-            op.count += moved;
+progress go_on_writing(operation& op, reactor_state& state, step last) noexcept {
+    for (int cut = 0;; last = transmit(op, state.fd)) {
+        if (last.moved >= 0) {
+            op.count += static_cast<std::size_t>(last.moved);
             if (is_complete(op)) {
                 return done(op);
             }
-            cut += moved < asked ? 1 : 0;
+            if (static_cast<std::size_t>(last.moved) < last.asked && ++cut == most_short) {
+                state.again = true;
+                return progress::wait_writable;
+            }
         } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
-            break;
+            return progress::wait_writable;
         } else if (errno != EINTR) {
             return failed(op, state, errno);
         }
     }
-    return progress::wait_writable;
 }
 
 }  // namespace
 
-progress start_transfer(operation& op, reactor_state& state) noexcept {
-    if (is_write(op.what)) {
-        return write_on(op, state);  // there is nearly always room
+// The first step of the commonest case stands apart, in few instructions.
+progress finish_read(operation& op, reactor_state& state) noexcept {
+    const step first = receive(op, state.fd);
+    if (first.moved > 0 && op.what == verb::read) {
+        op.count = static_cast<std::size_t>(first.moved);
+        note_short_read(first, state);
+        return done(op);
     }
-    return state.readable ? read_on(op, state) : progress::wait_readable;
+    return go_on_reading(op, state, first);
 }
 
-progress finish_transfer(operation& op, reactor_state& state) noexcept {
-    return is_write(op.what) ? write_on(op, state) : read_on(op, state);
+progress start_write(operation& op, reactor_state& state) noexcept {
+    const step first = transmit(op, state.fd);
+    if (static_cast<std::size_t>(first.moved) == first.asked && !op.vectored) {
+        op.count = first.asked;
+        return done(op);
+    }
+    return go_on_writing(op, state, first);
+}
+
+progress finish_write(operation& op, reactor_state& state) noexcept {
+    return go_on_writing(op, state, transmit(op, state.fd));
 }
 
 }  // namespace thole::detail
