@@ -3,6 +3,8 @@
 #include "contract/rig.hpp"
 #include "support/raw_peer.hpp"
 
+#include <memory>
+
 using namespace thole;
 using namespace thole::test;
 using namespace std::chrono_literals;
@@ -228,9 +230,12 @@ THOLE_TEST("a loose socket knows its names", "[contract]") {
     CHECK(peer == r.name(client, request::local_name));
     CHECK((!loose.local || loose.local == local));
     CHECK((!loose.peer || loose.peer == peer));
+    std::string text(4, '-');
+    transfer_ask parked(r);  // windows.md 0.5: Wine 8 shows a reset only to who waits for it
+    REQUIRE_FALSE(parked.start(verb::read, client, bytes_of(text)));
     loose.methods->close(loose.native);  // with a reset: nobody ever used it
-    std::string text;
-    CHECK(r.read_to_end(client, text) == std::errc::connection_reset);
+    r.finish(parked);
+    CHECK(parked.error() == std::errc::connection_reset);
 }
 
 THOLE_TEST("a cancelled accept loses no client", "[contract]") {
@@ -307,9 +312,11 @@ THOLE_TEST("close of a listener ends its accepts and its clients", "[contract]")
 THOLE_TEST("close of a listener resets the clients that nobody accepted", "[contract]") {
     rig r;
     socket_state* door = r.listen();
-    std::vector<socket_state*> clients;
+    std::string text(4, '-');
+    std::vector<std::unique_ptr<transfer_ask>> reads;
     for (int i = 0; i < 6; ++i) {
-        clients.push_back(r.client(door));
+        reads.push_back(std::make_unique<transfer_ask>(r));
+        REQUIRE_FALSE(reads.back()->start(verb::read, r.client(door), bytes_of(text)));
     }
     {
         accept_ask one(r);  // the backend may have taken more than this one, and parked them
@@ -318,9 +325,10 @@ THOLE_TEST("close of a listener resets the clients that nobody accepted", "[cont
         REQUIRE_FALSE(one.error());
     }
     r.close(door);
-    for (socket_state* client : clients) {
-        std::string text;
-        CHECK(r.read_to_end(client, text) == std::errc::connection_reset);
+    for (const auto& parked : reads) {
+        r.finish(*parked);
+        CHECK(parked->reported() == 1);
+        CHECK(parked->error() == std::errc::connection_reset);
     }
     r.until([&] { return r.net.held() == 0; });
 }

@@ -41,6 +41,10 @@ THOLE_TEST("a reset is no end of stream", "[contract]") {
 }
 
 THOLE_TEST("bytes that came before a reset are read first", "[contract]") {  // R60, RW05
+    if (backend() == "iocp") {
+        skip("windows.md 0.5: Wine 8 hides a reset from a receive issued after it, and Windows may "
+             "drop the bytes");
+    }
     rig r;
     const auto [client, server] = r.pair();
     r.write(client, "before");
@@ -50,9 +54,25 @@ THOLE_TEST("bytes that came before a reset are read first", "[contract]") {  // 
     r.pass(5ms);
     std::string text;
     CHECK(r.read_to_end(server, text) == std::errc::connection_reset);
-    if (!r.is("iocp")) {  // Windows may drop what was not read
-        CHECK(text == "before");
-    }
+    CHECK(text == "before");
+}
+
+THOLE_TEST("a reset in the middle of a read_exactly keeps its bytes", "[contract]") {
+    rig r;
+    const auto [client, server] = r.pair();
+    std::string text(10, '-');
+    transfer_ask parked(r);
+    REQUIRE_FALSE(parked.start(verb::read_exactly, server, bytes_of(text)));
+    r.write(client, "before");
+    r.pass(5ms);
+    CHECK(parked.pending());
+    REQUIRE_FALSE(r.control(client, request::reset_on_close));
+    r.close(client);
+    r.finish(parked);
+    CHECK(parked.reported() == 1);
+    CHECK(parked.error() == std::errc::connection_reset);
+    CHECK(parked.count == 6);
+    CHECK(text.substr(0, 6) == "before");
 }
 
 THOLE_TEST("closing with unread bytes is a reset", "[contract]") {  // R113
@@ -60,9 +80,12 @@ THOLE_TEST("closing with unread bytes is a reset", "[contract]") {  // R113
     const auto [client, server] = r.pair();
     r.write(client, "never read");
     r.pass(5ms);
+    std::string text(4, '-');
+    transfer_ask parked(r);
+    REQUIRE_FALSE(parked.start(verb::read, client, bytes_of(text)));
     r.close(server);
-    std::string text;
-    CHECK(r.read_to_end(client, text) == std::errc::connection_reset);
+    r.finish(parked);
+    CHECK(parked.error() == std::errc::connection_reset);
 }
 
 THOLE_TEST("writing to a peer that is gone fails in the end", "[contract]") {  // RW06
