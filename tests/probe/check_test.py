@@ -6,8 +6,8 @@ import sys
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
-from driving import (WINDOWS, Listening, Refusing, Silent, finish, greet, has_ipv6, per_backend,  # noqa
-                     probe, reset)
+from driving import (WINDOWS, Listening, Refusing, Silent, finish, greet, has_ipv6,  # noqa
+                     per_backend, probe, reset)
 
 TARGET_KEYS = ['target', 'outcome', 'remote', 'local', 'dns_ms', 'connect_ms', 'total_ms',
                'tls_ms', 'first_byte_ms', 'kernel', 'error']
@@ -68,7 +68,7 @@ class CheckCases:
         self.assertEqual(found['error']['category'], 'thole')
         self.assertEqual(found['error']['name'], 'deadline_reached')
         self.assertGreaterEqual(found['total_ms'], 300)
-        self.assertLess(found['total_ms'], 1500)
+        self.assertLess(found['total_ms'], 2900)  # not the default of 3 s
 
     def test_reset_while_held(self):
         with Listening(reset, 0.1) as peer:
@@ -155,7 +155,8 @@ class CheckCases:
             ran = self.check(*names, '-t', '500ms', '--json')
         self.assertEqual(ran.code, 1, ran)
         self.assertLess(ran.json['summary']['elapsed_ms'], 8 * 500 / 2)
-        self.assertLess(ran.json['targets'][-1]['total_ms'], 500)  # it did not wait for the others
+        times = [each['total_ms'] for each in ran.json['targets']]
+        self.assertLess(times[-1], min(times[:-1]))  # it did not wait for the others
         self.assertEqual(ran.json['summary']['by_outcome'], {'timeout': 8, 'open': 1})
 
     def test_many(self):

@@ -63,7 +63,7 @@ def name_of(made):
 
 
 class Listening:
-    """Accepts, waits `delay` seconds, then does `deed(client)`; holds every client until the end."""
+    """Accepts, waits `delay` seconds, does `deed(client)`; holds every client until the end."""
 
     def __init__(self, deed=None, delay=0.0, host=LOOPBACK):
         self.door = bound(host)
