@@ -165,12 +165,15 @@ bool reactor::submit(operation& op) {
         pause(state);
         return false;
     }
-    const progress at = is_accept(op.what) ? start_accept(op, state) : start_read(op, state);
-    if (at == progress::done) {
+    if (is_accept(op.what)) {
+        if (start_accept(op, state) == progress::done) {
+            return true;
+        }
+        pause(state);
+    } else if (start_read(op, state) == progress::done) {
         return true;
     }
     state.reading.push(op);
-    pause(state);
     return false;
 }
 
@@ -192,44 +195,51 @@ bool reactor::cancel(operation& op) {
     return true;
 }
 
-void reactor::serve_accepts(reactor_state& state, completions& finished) {
-    while (operation* op = state.reading.front()) {
-        if (finish_accept(*op, state) != progress::done) {
-            return;
-        }
-        state.reading.remove(*op);
-        finished.push(*op);
-    }
-}
-
 // R60: what the poller says wakes the operations; what the system call says is their outcome.
 void reactor::ready(reactor_state& state, std::uint32_t events, completions& finished) {
     constexpr std::uint32_t over = event::error | event::hang_up;
     if ((events & (over | event::peer_done | event::urgent)) != 0) {
         state.wary = true;
     }
+    if (!state.writing.empty() && (events & (over | event::writable)) != 0) {
+        serve_write(state, events, finished);
+    }
     if ((events & (over | event::peer_done | event::readable)) != 0) {
         state.readable = true;
-        if (operation* op = state.reading.front()) {
-            if (is_accept(op->what)) {
-                serve_accepts(state, finished);
-            } else if (finish_read(*op, state) == progress::done) {
-                state.reading.remove(*op);
-                finished.push(*op);
-            }
+        operation* op = state.reading.front();
+        if (op == nullptr) {
+            return;
+        }
+        if (is_accept(op->what)) {
+            serve_accepts(state, finished);
+        } else if (finish_read(*op, state) == progress::done) {
+            state.reading.remove(*op);
+            finished.push(*op);
         }
     }
-    if ((events & (over | event::writable)) != 0) {
-        if (operation* op = state.writing.front()) {
-            const progress at = op->what == verb::connect ? finish_connect(*op, state, events)
-                                                          : finish_write(*op, state);
-            if (at == progress::done) {
-                state.writing.remove(*op);
-                finished.push(*op);
-            }
-        }
+}
+
+void reactor::serve_write(reactor_state& state, std::uint32_t events, completions& finished) {
+    operation& op = *state.writing.front();
+    const progress at =
+        op.what == verb::connect ? finish_connect(op, state, events) : finish_write(op, state);
+    if (at != progress::done) {
+        pause(state);
+        return;
     }
-    pause(state);
+    state.writing.remove(op);
+    finished.push(op);
+}
+
+void reactor::serve_accepts(reactor_state& state, completions& finished) {
+    while (operation* op = state.reading.front()) {
+        if (finish_accept(*op, state) != progress::done) {
+            pause(state);
+            return;
+        }
+        state.reading.remove(*op);
+        finished.push(*op);
+    }
 }
 
 void reactor::fail(reactor_state& state, int raw, completions& finished) {

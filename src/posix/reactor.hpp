@@ -116,6 +116,7 @@ private:
     [[nodiscard]] reactor_state* take(int fd, socket_kind kind, int& failed) noexcept;
     [[nodiscard]] progress begin_connect(operation& op, reactor_state& state);
     void pause(reactor_state& state) noexcept;
+    void serve_write(reactor_state& state, std::uint32_t events, completions& finished);
     void serve_accepts(reactor_state& state, completions& finished);
 
     loop_core& core_;
