@@ -156,10 +156,7 @@ bool sim::connect(operation& op) {
 bool sim::accept(operation& op) {
     sim_socket& socket = socket_of(op);
     inbound_queue& inbound = socket.listening.inbound;
-    if (!socket.reading.empty()) {
-        return false;  // in order
-    }
-    while (!inbound.full() && !socket.door.queued.empty()) {
+    while (!inbound.full() && !socket.door.queued.empty()) {  // never while others wait
         inbound.park(network_.take(socket.door));
     }
     if (inbound.size() == 0) {
