@@ -72,7 +72,7 @@ endpoint name_at(const sockaddr* from, int length) noexcept {
     return from_native(address);
 }
 
-// The socket of a request that succeeded, fit to be used (R34); without methods: its client is gone.
+// The socket of a request that succeeded, fit for use (R34); without methods: its client is gone.
 loose_socket take_accepted(standing_accept& slot, const listener_state& state) noexcept {
     loose_socket arrived;
     if (sys::setsockopt(slot.accepted, SOL_SOCKET, SO_UPDATE_ACCEPT_CONTEXT,

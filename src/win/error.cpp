@@ -230,8 +230,8 @@ int code_of(const OVERLAPPED& finished) noexcept {
     }
     using translate = ULONG(WINAPI*)(LONG);
     if (const HMODULE ntdll = sys::GetModuleHandleW(L"ntdll.dll")) {
-        const auto any = reinterpret_cast<void*>(sys::GetProcAddress(ntdll, "RtlNtStatusToDosError"));
-        if (const auto to_code = reinterpret_cast<translate>(any)) {
+        const FARPROC found = sys::GetProcAddress(ntdll, "RtlNtStatusToDosError");
+        if (const auto to_code = reinterpret_cast<translate>(reinterpret_cast<void*>(found))) {
             return static_cast<int>(to_code(static_cast<LONG>(status)));
         }
     }

@@ -2,7 +2,10 @@
 #include "win/iocp.hpp"
 
 #include <new>
+#include <string>
+#include <utility>
 
+#include "core/error_table.hpp"
 #include "win/handle.hpp"
 #include "win/verbs.hpp"
 
@@ -304,23 +307,16 @@ time_point iocp::now() const noexcept {
 backend_kind default_backend() noexcept { return backend_kind::iocp; }
 
 backend_choice platform_backend(backend_kind kind, loop_core&) {
-    backend_choice choice;
-    if (kind != backend_kind::iocp) {
-        choice.error = system_error(WSAEOPNOTSUPP);
-        choice.reason = std::string(to_string(kind)) + " is not part of Windows builds";
-        return choice;
+    if (kind != backend_kind::iocp && kind != backend_kind::automatic) {
+        return {nullptr, system_error(WSAEOPNOTSUPP),
+                std::string(to_string(kind)) + " is not part of Windows builds"};
     }
-    auto* made = new (std::nothrow) iocp;
-    choice.made.reset(made);
-    const int failed = made != nullptr ? made->open_port() : ERROR_NOT_ENOUGH_MEMORY;
-    if (failed != 0) {
-        choice.made.reset();
-        choice.error = system_error(failed);
-        choice.reason = "the completion port could not be made: " + system_message(failed);
-    } else {
-        choice.reason = "the completion port of Windows";
+    std::unique_ptr<iocp> made(new (std::nothrow) iocp);
+    if (const int failed = made != nullptr ? made->open_port() : ERROR_NOT_ENOUGH_MEMORY) {
+        return {nullptr, system_error(failed),
+                "the completion port could not be made: " + system_message(failed)};
     }
-    return choice;
+    return {std::move(made), {}, "the completion port of Windows"};
 }
 
 }  // namespace thole::detail
