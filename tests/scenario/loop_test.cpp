@@ -112,7 +112,7 @@ task<> never_run(int& gone, int& runs) {
 
 task<> with_parameter(witness seen, int& runs) {
     ++runs;
-    co_await sleep_until(never);
+    (void)co_await sleep_until(never);
     runs += seen.gone != nullptr ? 1 : 0;
 }
 
@@ -277,7 +277,7 @@ THOLE_TEST("a completion that throws leaves the other 63", "[loop]") {
 namespace {
 
 task<> fails_after(std::chrono::milliseconds time) {
-    co_await sleep_for(time);
+    (void)co_await sleep_for(time);
     throw std::runtime_error("of a task");
 }
 

@@ -70,7 +70,7 @@ task<> drip(loop& on, pair& both, tally& seen, std::size_t count) {
     for (std::size_t i = 0; i < count; ++i) {
         const transfer sent = co_await both.there.write(bulk().subspan(i, 1));
         CHECK(sent.error == no_error);
-        co_await sleep_for(std::chrono::microseconds(i % 60));
+        (void)co_await sleep_for(std::chrono::microseconds(i % 60));
     }
     CHECK(both.there.shutdown_write().error() == no_error);
     co_await reading;

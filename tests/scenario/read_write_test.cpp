@@ -254,7 +254,7 @@ task<> write_until_refused(pair& both) {
     transfer last;
     for (int i = 0; i < 1000 && !last.error; ++i) {
         last = co_await both.here.write(bytes_of("more"));
-        co_await sleep_for(100us);
+        (void)co_await sleep_for(100us);
     }
     CHECK((last.error == std::errc::broken_pipe || last.error == std::errc::connection_reset));
     CHECK(last.error != errc::cancelled);

@@ -185,12 +185,12 @@ THOLE_TEST("yield lets everything else that is ready run first", "[task]") {
 namespace {
 
 task<int> later(int value) {
-    co_await sleep_for(1ms);
+    (void)co_await sleep_for(1ms);
     co_return value;
 }
 
 task<int> fails() {
-    co_await sleep_for(1ms);
+    (void)co_await sleep_for(1ms);
     throw std::runtime_error("a child");
 }
 
@@ -203,7 +203,7 @@ task<> awaits_spawned(loop& on) {
     CHECK(second == 2);
 
     auto early = on.spawn(ready(3));
-    co_await sleep_for(2ms);
+    (void)co_await sleep_for(2ms);
     CHECK(early.ended());
     const int third = co_await early;  // it had ended long ago
     CHECK(third == 3);
@@ -282,7 +282,7 @@ THOLE_TEST("block_on gives the value while other events go on", "[task]") {
     in.on.spawn(send(both.there, "x"));
     const auto value = in.on.block_on(
         [](deadline until) -> task<int> {
-            co_await sleep_until(until);
+            (void)co_await sleep_until(until);
             co_return 7;
         }(within(100ms)));
     CHECK(value.value() == 7);
@@ -296,7 +296,7 @@ THOLE_TEST("block_on that is stopped, or that nothing can end, gives cancelled",
     scene in;
     loop& on = in.on;
     auto counted = [](int& count, std::chrono::milliseconds time) -> task<> {
-        co_await sleep_for(time);
+        (void)co_await sleep_for(time);
         ++count;
     };
     on.post([&on] { on.stop(); });
