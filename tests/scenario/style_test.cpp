@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
-// One operation, several ways to be told: coroutines of other types, callbacks that end themselves,
-// handles that move meanwhile.
+// One operation, several ways to be told: coroutines of other types, callbacks that end
+// themselves, handles that move meanwhile.
 #include "support/scenario.hpp"
 
 #include <coroutine>
