@@ -187,18 +187,18 @@ THOLE_TEST("an abort that nobody asked for is never a cancel", "[error]") {
 }
 
 THOLE_TEST("what a backend settles is the outcome", "[error]") {
-    settled op;
-    thole::detail::settle_done(op);
-    CHECK_FALSE(op.outcome());
+    settled fine;  // an operation is settled once
+    thole::detail::settle_done(fine);
+    CHECK_FALSE(fine.outcome());
     const error_row* reset = row_meaning(std::errc::connection_reset);
     REQUIRE(reset != nullptr);
-    settle_error(op, reset->raw);
-    CHECK(op.outcome() == std::errc::connection_reset);
-    CHECK(op.outcome().value() == reset->raw);
-    settle_own(op, errc::end_of_stream);
-    CHECK(op.outcome() == errc::end_of_stream);
-    thole::detail::settle_done(op);
-    CHECK_FALSE(op.outcome());
+    settled failed;
+    settle_error(failed, reset->raw);
+    CHECK(failed.outcome() == std::errc::connection_reset);
+    CHECK(failed.outcome().value() == reset->raw);
+    settled ended;
+    settle_own(ended, errc::end_of_stream);
+    CHECK(ended.outcome() == errc::end_of_stream);
 }
 
 THOLE_TEST("no port left in a connect is address_not_available", "[error]") {
