@@ -18,13 +18,13 @@ struct promise_base : runnable {
     enum class awaits : std::uint8_t { nothing, operation, child };
 
     loop_core* core = nullptr;
-    std::coroutine_handle<> self;     ///< this coroutine
-    promise_base* parent = nullptr;   ///< who awaits it
-    void* awaited = nullptr;          ///< an operation, or a child's promise
-    void** owner = nullptr;           ///< the pointer that owns this frame, to be cleared
+    std::coroutine_handle<> self;       ///< this coroutine
+    promise_base* parent = nullptr;     ///< who awaits it
+    void* awaited = nullptr;            ///< an operation, or a child's promise
+    void** owner = nullptr;             ///< the pointer that owns this frame, to be cleared
     promise_base* next_root = nullptr;  ///< the loop's list of spawned tasks
     promise_base* prev_root = nullptr;
-    spawned_base* handle = nullptr;   ///< of who spawned it, while it lives
+    spawned_base* handle = nullptr;  ///< of who spawned it, while it lives
     awaits kind = awaits::nothing;
     reason cancelled = reason::none;  ///< sticky: what is awaited next ends with it
     bool shielded = false;            ///< a cancel from above stops here
@@ -48,7 +48,7 @@ template <class Promise>
 /// cancel down to it. It may be kept in a variable first, for its cancel().
 template <class Op>
 class [[nodiscard]] awaitable : public Op {
-  public:
+public:
     using Op::Op;
 
     [[nodiscard]] bool await_ready() const noexcept { return false; }
@@ -71,7 +71,7 @@ class [[nodiscard]] awaitable : public Op {
 
     [[nodiscard]] typename Op::result_type await_resume() { return this->take(); }
 
-  private:
+private:
     static void resume_task(detail::runnable& self, detail::turn how) {
         static_cast<awaitable&>(self).at = detail::stage::dispatched;
         if (how == detail::turn::run) {

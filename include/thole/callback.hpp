@@ -21,7 +21,7 @@ namespace thole {
 /// destroyed first drops the operation without calling.
 template <class Op, class F>
 class callback : public Op {
-  public:
+public:
     explicit callback(F function) : function_(std::move(function)) {}
 
     /// Starts it with the arguments of Op: those of the verb. Starting a pending one is refused by
@@ -35,7 +35,7 @@ class callback : public Op {
 
     [[nodiscard]] F& function() noexcept { return function_; }
 
-  private:
+private:
     static void finished(detail::runnable& self, detail::turn how) {
         auto& op = static_cast<callback&>(self);
         op.at = detail::stage::dispatched;
@@ -52,10 +52,10 @@ class callback : public Op {
 /// again, or destroy the object as the last thing it does.
 template <class F>
 class posted : public operation {
-  public:
+public:
     explicit posted(F function) : function_(std::move(function)) { this->act = &run; }
 
-  private:
+private:
     static void run(detail::runnable& self, detail::turn how) {
         auto& op = static_cast<posted&>(self);
         op.at = detail::stage::dispatched;

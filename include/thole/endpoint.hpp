@@ -21,7 +21,7 @@ enum class address_family : std::uint8_t { none, ipv4, ipv6 };
 /// An IP address, its scope (IPv6) and a port: a value without any type of the system in it.
 /// A default one is empty (`family() == address_family::none`) and stands for "not given".
 class endpoint {
-  public:
+public:
     using ipv4_bytes = std::array<std::uint8_t, 4>;
     using ipv6_bytes = std::array<std::uint8_t, 16>;
 
@@ -70,7 +70,7 @@ class endpoint {
     friend constexpr bool operator==(const endpoint&, const endpoint&) noexcept = default;
     friend constexpr auto operator<=>(const endpoint&, const endpoint&) noexcept = default;
 
-  private:
+private:
     ipv6_bytes bytes_{};
     std::uint32_t scope_ = 0;
     std::uint16_t port_ = 0;

@@ -80,18 +80,21 @@ struct flat<result<T>> {
 
 }  // namespace detail
 
-/// A thread's event loop: its backend, its timers, its queue of posted work. One thread runs it: the
-/// first that calls a run function, for the loop's life. It may be built, and posted to, elsewhere
-/// before. Any thread may call post() and stop(); everything else belongs to the loop's thread.
+/// A thread's event loop: its backend, its timers, its queue of posted work. One thread runs it:
+/// the first that calls a run function, for the loop's life. It may be built, and posted to,
+/// elsewhere before. Any thread may call post() and stop(); everything else belongs to the loop's
+/// thread.
 ///
 /// The destructor (never inside run) cancels everything, waits for the kernel's last word on each
 /// operation, then destroys the tasks that did not end, from the innermost frame out, and what was
 /// posted and did not run. It resumes and calls nothing. Handles may outlive the loop; they are
-/// closed. In a forked child the parent's loop can only be destroyed: everything else gives an error.
+/// closed. In a forked child the parent's loop can only be destroyed: everything else gives an
+/// error.
 class loop {
-  public:
-    /// Never throws: `if (!on)` tells whether it can be used, error() why not. On a loop that cannot
-    /// be used every verb finishes at once with that error, and so do the run functions.
+public:
+    /// Never throws: `if (!on)` tells whether it can be used, error() why not. On a loop that
+    /// cannot be used every verb finishes at once with that error. The run functions give it, too,
+    /// after they have called the callbacks that ended so.
     THOLE_API explicit loop(loop_options options = {}) noexcept;
     loop(const loop&) = delete;
     loop& operator=(const loop&) = delete;
@@ -99,7 +102,7 @@ class loop {
 
     [[nodiscard]] explicit operator bool() const noexcept { return !error(); }
     /// Why it cannot be used: std::errc::not_supported for a backend that is not there, a code of
-    /// the system, std::errc::not_enough_memory.
+    /// the system.
     [[nodiscard]] THOLE_API std::error_code error() const noexcept;
     [[nodiscard]] THOLE_API const backend_info& backend() const noexcept;
     /// The time of the loop's clock, read now.
@@ -131,13 +134,12 @@ class loop {
     /// Lets the run functions work again after stop().
     THOLE_API void restart() noexcept;
 
-    /// Runs `function()` on the loop's thread, in a later turn, in the order of posting. Any thread.
-    /// Takes one recycled block of memory; throws std::bad_alloc where there is none. Posting alone
-    /// does not keep a sleeping run() from ending when its other work ends.
+    /// Runs `function()` on the loop's thread, in a later turn, in the order of posting. Any
+    /// thread. Takes one recycled block of memory; throws std::bad_alloc where there is none.
+    /// Posting alone does not keep a sleeping run() from ending when its other work ends.
     template <class F>
-        requires(std::invocable<std::decay_t<F>&> &&
-                 !std::derived_from<std::remove_cvref_t<F>, operation>)
-    void post(F&& function) {
+    requires(std::invocable<std::decay_t<F>&> &&
+             !std::derived_from<std::remove_cvref_t<F>, operation>) void post(F&& function) {
         using node = detail::posted_function<std::decay_t<F>>;
         void* memory = detail::allocate_frame(sizeof(node));
         enqueue(*::new (memory) node(std::forward<F>(function)));
@@ -152,10 +154,10 @@ class loop {
         return spawned<T>(start_root<T>(std::move(work)));
     }
 
-    /// Runs the loop until `work` has ended and gives its value, other events going on meanwhile: the
-    /// synchronous face. A task of a `result<T>` gives that. An exception of the task leaves here.
-    /// Errors: those of run(); errc::cancelled if the loop was stopped first, or has nothing left
-    /// that could let the task end: it then goes on as a detached one.
+    /// Runs the loop until `work` has ended and gives its value, other events going on meanwhile:
+    /// the synchronous face. A task of a `result<T>` gives that. An exception of the task leaves
+    /// here. Errors: those of run(); errc::cancelled if the loop was stopped first, or has nothing
+    /// left that could let the task end: it then goes on as a detached one.
     template <class T>
     typename detail::flat<T>::type block_on(task<T>&& work) {
         spawned<T> running = spawn(std::move(work));
@@ -172,7 +174,7 @@ class loop {
 
     [[nodiscard]] detail::loop_core* core() const noexcept { return core_; }
 
-  private:
+private:
     template <class T>
     detail::promise<T>& start_root(task<T>&& work) noexcept {
         auto& root = std::coroutine_handle<detail::promise<T>>::from_address(

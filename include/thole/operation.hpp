@@ -61,8 +61,9 @@ struct timer_node {
 enum class reason : std::uint8_t { none, cancelled, deadline, closed };
 
 /// The edges are asserted in debug builds: idle → submitted | finished | dispatched (inline);
-/// submitted → finished; finished → dispatched. A dispatched operation may be prepared again.
-enum class stage : std::uint8_t { idle, submitted, finished, dispatched };
+/// submitted → finished; finished → dispatched. A dispatched operation may be prepared again; from
+/// `submitted` until then it belongs to the loop.
+enum class stage : std::uint8_t { idle, dispatched, submitted, finished };
 
 /// What a backend needs for the time that the kernel holds an operation: the OVERLAPPED on
 /// Windows. The readiness backends need nothing.
@@ -72,36 +73,41 @@ struct native_storage {
 #endif
 };
 
-/// The fields of an operation: the runtime's own, at most 128 bytes.
+/// Misuse that would let the kernel or the loop write to dead memory: says so and ends the program.
+[[noreturn]] THOLE_API void refuse_restart() noexcept;
+[[noreturn]] THOLE_API void refuse_destruction() noexcept;
+
+/// The fields of an operation: the runtime's own, at most 128 bytes. Before the start `due` holds
+/// the word of the deadline.
 /// The bases are what the wheel and the kernel hand back: an operation is found from its address.
 struct operation_fields : runnable, timer_node, native_storage {
-    operation* prev = nullptr;        ///< with `next`: the queue of the socket's state
-    loop_core* core = nullptr;        ///< the loop it runs on
-    socket_state* state = nullptr;    ///< what it works on, if anything
-    void* buffer = nullptr;           ///< bytes, or pieces if `vectored`
-    std::size_t length = 0;           ///< of bytes, or of pieces if `vectored`
-    std::size_t count = 0;            ///< bytes moved so far
-    std::int32_t error = 0;           ///< raw code of the system, or an errc if `own_error`
+    operation* prev = nullptr;      ///< with `next`: the queue of the socket's state
+    loop_core* core = nullptr;      ///< the loop it runs on
+    socket_state* state = nullptr;  ///< what it works on, if anything
+    void* buffer = nullptr;         ///< bytes, or pieces if `vectored`
+    std::size_t length = 0;         ///< of bytes, or of pieces if `vectored`
+    std::size_t count = 0;          ///< bytes moved so far
+    std::int32_t error = 0;         ///< raw code of the system, or an errc if `own_error`
     verb what = verb::none;
     stage at = stage::idle;
     reason why = reason::none;
-    deadline::form limit : 2 = deadline::form::never;  ///< what `due` means before the start
     bool own_error : 1 = false;
-    bool aborted : 1 = false;         ///< the kernel's word: ended because it was cancelled
-    bool vectored : 1 = false;        ///< `buffer` points to `length` spans
-    bool spent : 1 = false;           ///< the backend's: a step was taken already
+    bool aborted : 1 = false;     ///< the kernel's word: ended because it was cancelled
+    bool vectored : 1 = false;    ///< `buffer` points to `length` spans
+    bool spent : 1 = false;       ///< the backend's: a step was taken already
+    std::uint8_t unused : 4 = 0;  ///< so that all of these are set by one store
 };
 
 }  // namespace detail
 
 /// One thing asked for. It is intrusive: it lives where its caller put it (a coroutine's frame, a
 /// struct of the caller), is never allocated or copied by the library, and stays at its address,
-/// with the buffers it names, until it has finished. It finishes exactly once, on its loop's thread,
-/// never inside the call that started a callback.
+/// with the buffers it names, until it has finished. It finishes exactly once, on its loop's
+/// thread, never inside the call that started a callback.
 ///
 /// All its functions belong to the loop's thread.
 class operation : public detail::operation_fields {
-  public:
+public:
     operation(const operation&) = delete;
     operation& operator=(const operation&) = delete;
 
@@ -113,15 +119,40 @@ class operation : public detail::operation_fields {
     /// Started, and not finished.
     [[nodiscard]] bool pending() const noexcept { return at == detail::stage::submitted; }
 
-  protected:
+protected:
     operation() noexcept = default;
-    THOLE_API ~operation();  // ends the program if pending: the kernel may still write to it
+    /// Ends the program if it has started and not finished: the kernel may still write to it.
+    ~operation() {
+        if (at >= detail::stage::submitted) [[unlikely]] {
+            detail::refuse_destruction();
+        }
+    }
 
-    /// Makes it ready to be started (again).
-    THOLE_API void reset(verb asked, detail::loop_core* on, detail::socket_state* with,
-                         deadline until) noexcept;
+    /// Makes it ready to be started (again). The loop is that of `with`, or else `on`.
+    void reset(verb asked, detail::loop_core* on, detail::socket_state* with, deadline until,
+               bool in_pieces = false) noexcept {
+        if (at >= detail::stage::submitted) [[unlikely]] {
+            detail::refuse_restart();
+        }
+        core = on;
+        state = with;
+        due = until.word();
+        count = 0;
+        error = 0;
+        what = asked;
+        at = detail::stage::idle;
+        why = detail::reason::none;
+        own_error = false;
+        aborted = false;
+        vectored = in_pieces;
+        spent = false;
+        unused = 0;
+    }
     /// The outcome, after it finished.
-    [[nodiscard]] THOLE_API std::error_code outcome() const noexcept;
+    [[nodiscard]] std::error_code outcome() const noexcept {
+        return error == 0 ? std::error_code{} : failure();
+    }
+    [[nodiscard]] THOLE_API std::error_code failure() const noexcept;
 };
 
 static_assert(sizeof(operation) <= 128);

@@ -16,13 +16,13 @@ namespace thole {
 
 /// An error on its way into a result: `return thole::unexpected(error);`
 class unexpected {
-  public:
+public:
     explicit unexpected(std::error_code error) noexcept : error_(error) {}
     explicit unexpected(errc error) noexcept : error_(error) {}
     explicit unexpected(std::errc error) noexcept : error_(std::make_error_code(error)) {}
     [[nodiscard]] const std::error_code& error() const noexcept { return error_; }
 
-  private:
+private:
     std::error_code error_;
 };
 
@@ -47,27 +47,24 @@ template <class T>
 class [[nodiscard]] result {
     static_assert(std::is_object_v<T> && !std::is_same_v<std::remove_cv_t<T>, unexpected>);
 
-  public:
+public:
     using value_type = T;
     using error_type = std::error_code;
 
-    result() noexcept(std::is_nothrow_default_constructible_v<T>)
-        requires std::default_initializable<T>
+    result() noexcept(
+        std::is_nothrow_default_constructible_v<T>) requires std::default_initializable<T>
         : value_(), has_(true) {}
     template <class U = T>
-        requires(std::constructible_from<T, U> &&
-                 !std::same_as<std::remove_cvref_t<U>, result> &&
-                 !std::same_as<std::remove_cvref_t<U>, unexpected>)
-    explicit(!std::convertible_to<U, T>) result(U&& value)
+    requires(std::constructible_from<T, U> && !std::same_as<std::remove_cvref_t<U>, result> &&
+             !std::same_as<std::remove_cvref_t<U>, unexpected>) explicit(!std::convertible_to<U, T>)
+        result(U&& value)
         : value_(std::forward<U>(value)), has_(true) {}
     result(unexpected error) noexcept : error_(error.error()), has_(false) {}  // NOLINT
     template <class... Args>
     explicit result(std::in_place_t /*tag*/, Args&&... args)
         : value_(std::forward<Args>(args)...), has_(true) {}
 
-    result(const result& other)
-        requires std::copy_constructible<T>
-        : has_(other.has_) {
+    result(const result& other) requires std::copy_constructible<T> : has_(other.has_) {
         if (has_) {
             ::new (static_cast<void*>(&value_)) T(other.value_);
         } else {
@@ -81,17 +78,16 @@ class [[nodiscard]] result {
             ::new (static_cast<void*>(&error_)) std::error_code(other.error_);
         }
     }
-    result& operator=(const result& other)
-        requires(std::copy_constructible<T> && std::is_copy_assignable_v<T>)
-    {
+    result& operator=(const result& other) requires(
+        std::copy_constructible<T>&& std::is_copy_assignable_v<T>) {
         if (this != &other) {
             result copy(other);
             *this = std::move(copy);
         }
         return *this;
     }
-    result& operator=(result&& other) noexcept(std::is_nothrow_move_constructible_v<T> &&
-                                               std::is_nothrow_move_assignable_v<T>) {
+    result& operator=(result&& other) noexcept(
+        std::is_nothrow_move_constructible_v<T>&& std::is_nothrow_move_assignable_v<T>) {
         if (this == &other) {
             return *this;
         }
@@ -173,20 +169,18 @@ class [[nodiscard]] result {
         return has_ ? std::move(*this) : std::forward<F>(f)(error_);
     }
     template <class... Args>
-    T& emplace(Args&&... args) {
+    requires std::is_nothrow_constructible_v<T, Args...> T& emplace(Args&&... args) noexcept {
         become({});
         T* made = ::new (static_cast<void*>(&value_)) T(std::forward<Args>(args)...);
         has_ = true;
         return *made;
     }
 
-    friend bool operator==(const result& a, const result& b)
-        requires std::equality_comparable<T>
-    {
+    friend bool operator==(const result& a, const result& b) requires std::equality_comparable<T> {
         return a.has_ == b.has_ && (a.has_ ? a.value_ == b.value_ : a.error_ == b.error_);
     }
 
-  private:
+private:
     void check() const {
         if (!has_) {
             detail::throw_error(error_);
@@ -210,7 +204,7 @@ class [[nodiscard]] result {
 /// Success, or the error.
 template <>
 class [[nodiscard]] result<void> {
-  public:
+public:
     using value_type = void;
     using error_type = std::error_code;
 
@@ -228,7 +222,7 @@ class [[nodiscard]] result<void> {
     [[nodiscard]] std::error_code error() const noexcept { return error_; }
     friend bool operator==(const result&, const result&) noexcept = default;
 
-  private:
+private:
     std::error_code error_;
 };
 

@@ -28,9 +28,8 @@ THOLE_API void release_frame(void* frame, std::size_t size) noexcept;
 
 /// A child starts on behalf of `parent`; `owner` is the pointer that owns its frame. Gives the
 /// coroutine to go on with: the child, or none while the budget of this dispatch is spent.
-[[nodiscard]] THOLE_API std::coroutine_handle<> enter_child(promise_base& parent,
-                                                            promise_base& child,
-                                                            void** owner) noexcept;
+[[nodiscard]] THOLE_API std::coroutine_handle<>
+enter_child(promise_base& parent, promise_base& child, void** owner) noexcept;
 /// A task has ended; gives the coroutine to go on with.
 [[nodiscard]] THOLE_API std::coroutine_handle<> task_ended(promise_base& ended,
                                                            std::exception_ptr* failed) noexcept;
@@ -40,7 +39,7 @@ THOLE_API void cancel_task(promise_base& task, reason why) noexcept;
 /// What a task leaves: a value or an exception.
 template <class T>
 class outcome {
-  public:
+public:
     outcome() noexcept {}  // NOLINT: the union starts empty
     outcome(const outcome&) = delete;
     outcome& operator=(const outcome&) = delete;
@@ -53,7 +52,7 @@ class outcome {
     }
 
     template <class U>
-        requires std::constructible_from<T, U>
+    requires std::constructible_from<T, U>
     void return_value(U&& value) {
         ::new (static_cast<void*>(&value_)) T(std::forward<U>(value));
         kind_ = kind::value;
@@ -72,7 +71,7 @@ class outcome {
         return std::move(value_);
     }
 
-  private:
+private:
     enum class kind : unsigned char { empty, value, failure };
     union {
         T value_;
@@ -83,19 +82,17 @@ class outcome {
 
 template <>
 class outcome<void> {
-  public:
+public:
     void return_void() noexcept {}
     void fail(std::exception_ptr failure) noexcept { failure_ = std::move(failure); }
-    [[nodiscard]] std::exception_ptr* failure() noexcept {
-        return failure_ ? &failure_ : nullptr;
-    }
+    [[nodiscard]] std::exception_ptr* failure() noexcept { return failure_ ? &failure_ : nullptr; }
     void take() {
         if (failure_) {
             std::rethrow_exception(failure_);
         }
     }
 
-  private:
+private:
     std::exception_ptr failure_;
 };
 
@@ -103,8 +100,8 @@ template <class T>
 struct promise : promise_base, outcome<T> {
     struct final_awaiter {
         [[nodiscard]] bool await_ready() const noexcept { return false; }
-        [[nodiscard]] std::coroutine_handle<> await_suspend(
-            std::coroutine_handle<promise> ended) const noexcept {
+        [[nodiscard]] std::coroutine_handle<>
+        await_suspend(std::coroutine_handle<promise> ended) const noexcept {
             return task_ended(ended.promise(), ended.promise().failure());
         }
         void await_resume() const noexcept {}
@@ -124,7 +121,7 @@ struct promise : promise_base, outcome<T> {
 /// Awaits a task from another one, and owns its frame meanwhile.
 template <class T>
 class child_awaiter {
-  public:
+public:
     explicit child_awaiter(void* frame) noexcept : frame_(frame) {}
     child_awaiter(const child_awaiter&) = delete;
     child_awaiter& operator=(const child_awaiter&) = delete;
@@ -136,8 +133,8 @@ class child_awaiter {
 
     [[nodiscard]] bool await_ready() const noexcept { return false; }
     template <class Promise>
-    [[nodiscard]] std::coroutine_handle<> await_suspend(
-        std::coroutine_handle<Promise> waiting) noexcept {
+    [[nodiscard]] std::coroutine_handle<>
+    await_suspend(std::coroutine_handle<Promise> waiting) noexcept {
         static_assert(std::derived_from<Promise, promise_base>,
                       "a thole::task is awaited by a thole::task; a coroutine of another type may "
                       "await operations, and loop::spawn or loop::block_on start a task");
@@ -145,13 +142,13 @@ class child_awaiter {
     }
     T await_resume() { return child().take(); }
 
-  protected:
+protected:
     [[nodiscard]] std::coroutine_handle<promise<T>> handle() const noexcept {
         return std::coroutine_handle<promise<T>>::from_address(frame_);
     }
     [[nodiscard]] promise<T>& child() const noexcept { return handle().promise(); }
 
-  private:
+private:
     void* frame_;
 };
 
@@ -164,13 +161,16 @@ class shield_awaiter;
 /// loop::spawn or loop::block_on. Move-only; a task that never started may be dropped. Its frame is
 /// destroyed only after what it awaits has finished. An exception reaches who awaits it.
 ///
+/// g++ 12 miscompiles `if (co_await f())`, and while and switch alike, where the function declares
+/// no variable at all (GCC bug 106188): name the result, `auto n = co_await f();`.
+///
 /// Cancelling a task ends what it awaits now, and each thing it awaits later finishes at once with
 /// errc::cancelled, so that it can clean up; `shield` lifts that for one task.
 template <class T>
 class [[nodiscard]] task {
     static_assert(std::is_void_v<T> || std::is_object_v<T>, "a task gives a value or nothing");
 
-  public:
+public:
     using value_type = T;
     using promise_type = detail::promise<T>;
 
@@ -192,7 +192,7 @@ class [[nodiscard]] task {
         return detail::child_awaiter<T>(std::exchange(frame_, nullptr));
     }
 
-  private:
+private:
     friend promise_type;
     friend class loop;
     friend class detail::shield_awaiter<T>;
@@ -216,13 +216,13 @@ task<T> promise<T>::get_return_object() noexcept {
 
 template <class T>
 class [[nodiscard]] shield_awaiter : public child_awaiter<T> {
-  public:
+public:
     shield_awaiter(deadline until, task<T>&& work) noexcept
         : child_awaiter<T>(std::exchange(work.frame_, nullptr)), until_(until) {}
 
     template <class Promise>
-    [[nodiscard]] std::coroutine_handle<> await_suspend(
-        std::coroutine_handle<Promise> waiting) noexcept {
+    [[nodiscard]] std::coroutine_handle<>
+    await_suspend(std::coroutine_handle<Promise> waiting) noexcept {
         this->child().shielded = true;
         const std::coroutine_handle<> next = child_awaiter<T>::await_suspend(waiting);
         timer_.belong_to(waiting.promise().core);
@@ -234,7 +234,7 @@ class [[nodiscard]] shield_awaiter : public child_awaiter<T> {
         return child_awaiter<T>::await_resume();
     }
 
-  private:
+private:
     static void expired(void* self) {
         cancel_task(static_cast<shield_awaiter*>(self)->child(), reason::deadline);
     }
@@ -245,7 +245,7 @@ class [[nodiscard]] shield_awaiter : public child_awaiter<T> {
 
 /// The part of `spawned` that does not depend on the type.
 class spawned_base {
-  public:
+public:
     spawned_base() noexcept = default;
     THOLE_API explicit spawned_base(promise_base& of) noexcept;
     THOLE_API spawned_base(spawned_base&& other) noexcept;
@@ -258,7 +258,7 @@ class spawned_base {
     [[nodiscard]] THOLE_API bool ended() const noexcept;
     [[nodiscard]] explicit operator bool() const noexcept { return of_ != nullptr; }
 
-  protected:
+protected:
     friend struct loop_core;
     friend std::coroutine_handle<> task_ended(promise_base&, std::exception_ptr*) noexcept;
     [[nodiscard]] THOLE_API std::coroutine_handle<> wait_for(promise_base& waiting) noexcept;
@@ -267,7 +267,7 @@ class spawned_base {
 
     promise_base* of_ = nullptr;
 
-  private:
+private:
     void detach() noexcept;
 
     std::exception_ptr* failed_ = nullptr;  // what the ended task left, in its frame
@@ -289,29 +289,29 @@ template <class T>
 template <class T>
 class spawned : public detail::spawned_base {
     class awaiter {
-      public:
+    public:
         explicit awaiter(spawned& of) noexcept : of_(of) {}
         [[nodiscard]] bool await_ready() const noexcept { return false; }
         template <class Promise>
-        [[nodiscard]] std::coroutine_handle<> await_suspend(
-            std::coroutine_handle<Promise> waiting) noexcept {
+        [[nodiscard]] std::coroutine_handle<>
+        await_suspend(std::coroutine_handle<Promise> waiting) noexcept {
             static_assert(std::derived_from<Promise, detail::promise_base>,
                           "a spawned task is awaited by a thole::task");
             return of_.wait_for(waiting.promise());
         }
         T await_resume() { return of_.take(); }
 
-      private:
+    private:
         spawned& of_;
     };
 
-  public:
+public:
     using value_type = T;
     spawned() noexcept = default;
 
     [[nodiscard]] awaiter operator co_await() noexcept { return awaiter(*this); }
 
-  private:
+private:
     friend class loop;
     explicit spawned(detail::promise<T>& of) noexcept : spawned_base(of) {}
 
@@ -336,7 +336,7 @@ struct yield_awaiter {
     }
     void await_resume() const noexcept {}
 
-  private:
+private:
     THOLE_API static void requeue(promise_base& waiting) noexcept;
 };
 

@@ -35,10 +35,10 @@ class socket;
 class listener;
 class detached_socket;
 
-using mutable_bytes = std::span<std::byte>;                   ///< where received bytes go
-using const_bytes = std::span<const std::byte>;               ///< what is sent
-using scatter = std::span<const std::span<std::byte>>;        ///< several of the first
-using gather = std::span<const std::span<const std::byte>>;   ///< several of the second
+using mutable_bytes = std::span<std::byte>;                  ///< where received bytes go
+using const_bytes = std::span<const std::byte>;              ///< what is sent
+using scatter = std::span<const std::span<std::byte>>;       ///< several of the first
+using gather = std::span<const std::span<const std::byte>>;  ///< several of the second
 
 /// What connect() may be given besides the target.
 struct connect_options {
@@ -49,9 +49,10 @@ static_assert(std::is_trivially_copyable_v<connect_options>);
 
 /// What listener::open() may be given besides the address.
 struct listen_options {
-    bool reuse_address = true;  ///< POSIX: SO_REUSEADDR. Windows: always exclusive use, whatever this
-    bool dual_stack = false;    ///< an IPv6 listener takes IPv4 clients too, seen as mapped addresses
-    int backlog = 0;            ///< connections the system holds for us; 0: as many as it lets us
+    bool reuse_address =
+        true;                 ///< POSIX: SO_REUSEADDR. Windows: always exclusive use, whatever this
+    bool dual_stack = false;  ///< an IPv6 listener takes IPv4 clients too, seen as mapped addresses
+    int backlog = 0;          ///< connections the system holds for us; 0: as many as it lets us
     /// Connections that the listener may have asked for before anybody awaits them: on Windows the
     /// number of AcceptEx that stand ready. 1 to 64.
     int standing_accepts = 4;
@@ -61,7 +62,7 @@ static_assert(std::is_trivially_copyable_v<listen_options>);
 /// Bytes one way. `R` is result<std::size_t> where one step does it, transfer where several may.
 template <verb V, class R, class Byte>
 class transfer_op : public operation {
-  public:
+public:
     using result_type = R;
     using buffer_type = std::span<Byte>;
     using pieces_type = std::span<const std::span<Byte>>;
@@ -80,8 +81,8 @@ class transfer_op : public operation {
         if constexpr (std::is_same_v<R, transfer>) {
             return {this->count, this->outcome()};
         } else {
-            if (const std::error_code failed = this->outcome()) {
-                return unexpected(failed);
+            if (this->error != 0) {
+                return unexpected(this->failure());
             }
             return this->count;
         }
@@ -106,7 +107,7 @@ using write_some_op = transfer_op<verb::write_some, result<std::size_t>, const s
 /// network_unreachable, host_unreachable, no_buffer_space. What was moved counts: bytes that
 /// arrived before the end are a result, never lost.
 class socket {
-  public:
+public:
     socket() noexcept = default;
     socket(socket&& other) noexcept : state_(std::exchange(other.state_, nullptr)) {}
     socket& operator=(socket&& other) noexcept {
@@ -119,8 +120,8 @@ class socket {
     ~socket() { close(); }
 
     /// Some bytes: waits until there are any, gives how many it put at the front of `buffer`. An
-    /// empty buffer gives 0 at once. End: errc::end_of_stream once the peer has finished sending and
-    /// all was read (RFC 9293 §3.6), connection_reset, std::errc::not_connected.
+    /// empty buffer gives 0 at once. End: errc::end_of_stream once the peer has finished sending
+    /// and all was read (RFC 9293 §3.6), connection_reset, std::errc::not_connected.
     [[nodiscard]] awaitable<read_op> read(mutable_bytes buffer, deadline until = never) noexcept {
         return awaitable<read_op>(*this, buffer, until);
     }
@@ -162,9 +163,9 @@ class socket {
     /// errc::operation_in_progress while a write is pending; errc::closed; not_connected.
     THOLE_API result<void> shutdown_write() noexcept;
 
-    /// At once: cancels what is pending (it finishes in a later turn with errc::closed, a write with
-    /// the bytes that the kernel took) and gives the connection up. What the kernel has taken is
-    /// still sent, unless bytes were left unread, which makes it a reset. Again: nothing.
+    /// At once: cancels what is pending (it finishes in a later turn with errc::closed, a write
+    /// with the bytes that the kernel took) and gives the connection up. What the kernel has taken
+    /// is still sent, unless bytes were left unread, which makes it a reset. Again: nothing.
     THOLE_API void close() noexcept;
     /// Like close(), but with a reset on the wire: what was not yet sent is dropped, and the peer
     /// sees connection_reset (RFC 9293 §3.10.5).
@@ -185,7 +186,7 @@ class socket {
 
     [[nodiscard]] detail::socket_state* state() const noexcept { return state_; }
 
-  private:
+private:
     friend class connect_op;
     friend class accept_op;
     friend class detached_socket;
@@ -197,7 +198,7 @@ class socket {
 
 /// The operation behind tcp::connect().
 class connect_op : public operation {
-  public:
+public:
     using result_type = result<socket>;
     connect_op() noexcept = default;
     connect_op(loop& on, const endpoint& target, const connect_options& options,
@@ -210,7 +211,7 @@ class connect_op : public operation {
 
     [[nodiscard]] const endpoint& target() const noexcept { return target_; }
 
-  private:
+private:
     friend struct detail::loop_core;
     endpoint target_;
     connect_options options_;
@@ -240,7 +241,7 @@ class connect_op : public operation {
 /// An accepted connection that belongs to no loop yet: the only form that may cross threads.
 /// Move-only; the destructor closes it.
 class detached_socket {
-  public:
+public:
     detached_socket() noexcept = default;
     detached_socket(detached_socket&& other) noexcept : owned_(std::exchange(other.owned_, {})) {}
     detached_socket& operator=(detached_socket&& other) noexcept {
@@ -261,7 +262,7 @@ class detached_socket {
     THOLE_API void close() noexcept;
     [[nodiscard]] bool is_open() const noexcept { return owned_.methods != nullptr; }
 
-  private:
+private:
     friend class accept_detached_op;
     explicit detached_socket(const detail::loose_socket& owned) noexcept : owned_(owned) {}
 
@@ -270,7 +271,7 @@ class detached_socket {
 
 /// The operation behind listener::accept().
 class accept_op : public operation {
-  public:
+public:
     using result_type = result<socket>;
     accept_op() noexcept = default;
     accept_op(listener& on, deadline until) noexcept { prepare(on, until); }
@@ -283,7 +284,7 @@ class accept_op : public operation {
 
 /// The operation behind listener::accept_detached().
 class accept_detached_op : public accept_op {
-  public:
+public:
     using result_type = result<detached_socket>;
     using accept_op::accept_op;
     THOLE_API accept_detached_op(listener& on, deadline until) noexcept;
@@ -293,7 +294,7 @@ class accept_detached_op : public accept_op {
 
 /// A listening socket, of one loop for life. Move-only; the destructor closes. Loop's thread only.
 class listener {
-  public:
+public:
     listener() noexcept = default;
     listener(listener&& other) noexcept : state_(std::exchange(other.state_, nullptr)) {}
     listener& operator=(listener&& other) noexcept {
@@ -334,7 +335,7 @@ class listener {
 
     [[nodiscard]] detail::socket_state* state() const noexcept { return state_; }
 
-  private:
+private:
     explicit listener(detail::socket_state* state) noexcept : state_(state) {}
 
     detail::socket_state* state_ = nullptr;
@@ -345,15 +346,13 @@ void transfer_op<V, R, Byte>::prepare(socket& on, buffer_type bytes, deadline un
     this->reset(V, nullptr, on.state(), until);
     this->buffer = const_cast<std::remove_const_t<Byte>*>(bytes.data());
     this->length = bytes.size();
-    this->vectored = false;
 }
 
 template <verb V, class R, class Byte>
 void transfer_op<V, R, Byte>::prepare(socket& on, pieces_type pieces, deadline until) noexcept {
-    this->reset(V, nullptr, on.state(), until);
+    this->reset(V, nullptr, on.state(), until, true);
     this->buffer = const_cast<std::span<Byte>*>(pieces.data());
     this->length = pieces.size();
-    this->vectored = true;
 }
 
 }  // namespace thole::tcp

@@ -16,7 +16,7 @@ namespace thole {
 /// timer again, or destroy it. Resolution: about 65 microseconds on POSIX, a millisecond on
 /// Windows. An armed timer keeps `run()` going. Loop's thread only.
 class timer : detail::timer_node {
-  public:
+public:
     using function = void (*)(void* context);
 
     /// `run(context)` is called at each expiry.
@@ -26,8 +26,9 @@ class timer : detail::timer_node {
     /// Disarms it.
     THOLE_API ~timer();
 
-    /// Sets the time, in place of an earlier one. A time that has passed fires in the next turn;
-    /// `never` disarms. Error: what the loop itself reports, on a loop that could not be made.
+    /// Sets the time, in place of an earlier one. A time that has passed fires at the next
+    /// tick; `never` disarms. Error: what the loop itself reports, on a loop that could not be
+    /// made.
     THOLE_API std::error_code arm(deadline until) noexcept;
     /// The function will not be called for what was armed before.
     THOLE_API void disarm() noexcept;
@@ -37,7 +38,7 @@ class timer : detail::timer_node {
     THOLE_API timer(function run, void* context) noexcept;
     void belong_to(detail::loop_core* core) noexcept { core_ = core; }
 
-  private:
+private:
     friend struct detail::loop_core;
     detail::loop_core* core_;
     function run_;
@@ -48,7 +49,7 @@ static_assert(sizeof(timer) <= 48);
 
 /// The operation behind sleep_for and sleep_until.
 class sleep_op : public operation {
-  public:
+public:
     using result_type = result<void>;
     sleep_op() noexcept = default;
     sleep_op(loop& on, deadline until) noexcept { prepare(on, until); }
@@ -59,7 +60,7 @@ class sleep_op : public operation {
     /// Takes the loop of the task that awaits it, where none was given.
     THOLE_API void belong_to(detail::loop_core* awaiting) noexcept;
 
-  private:
+private:
     deadline until_;
 };
 

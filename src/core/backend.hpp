@@ -2,6 +2,7 @@
 // The proactor interface: all that the core knows of an operating system.
 #pragma once
 
+#include <cassert>
 #include <cstdint>
 #include <system_error>
 
@@ -33,7 +34,7 @@ struct socket_state {
 
     virtual ~socket_state() = default;
 
-  protected:
+protected:
     socket_state() noexcept = default;
     socket_state(const socket_state&) = default;
     socket_state& operator=(const socket_state&) = default;
@@ -57,14 +58,14 @@ struct native_methods {
 
 // What control() may be asked. All are synchronous and none blocks.
 enum class request : std::uint8_t {
-    bind,             // a stream socket, to `address`
-    listen,           // a listener: bind to `address` and listen, by `listening`
-    local_name,       // → address
-    peer_name,        // → address
-    shutdown_write,   // FIN
-    set_no_delay,     // value 0 or 1
-    get_no_delay,     // → value
-    reset_on_close,   // the close that follows is a reset on the wire
+    bind,            // a stream socket, to `address`
+    listen,          // a listener: bind to `address` and listen, by `listening`
+    local_name,      // → address
+    peer_name,       // → address
+    shutdown_write,  // FIN
+    set_no_delay,    // value 0 or 1
+    get_no_delay,    // → value
+    reset_on_close,  // the close that follows is a reset on the wire
 };
 
 struct control_request {
@@ -75,20 +76,19 @@ struct control_request {
 };
 
 // Where wait() and close() report finished operations to. An operation that is reported has left
-// its queue; its error, count and flags are set (see the settle functions below).
+// its queue; its error, count and flags are set (see the settle functions below). push() is in
+// core/loop_core.hpp.
 class completions {
-  public:
+public:
     explicit completions(loop_core& core) noexcept : core_(core) {}
     void push(operation& op) noexcept;
-    [[nodiscard]] std::size_t count() const noexcept { return count_; }
 
-  private:
+private:
     loop_core& core_;
-    std::size_t count_ = 0;
 };
 
 class backend {
-  public:
+public:
     backend() noexcept = default;
     backend(const backend&) = delete;
     backend& operator=(const backend&) = delete;
@@ -98,8 +98,8 @@ class backend {
     // processes, IPV6_V6ONLY off for a stream. Null on failure, with the error decoded.
     [[nodiscard]] virtual socket_state* open(socket_kind kind, std::error_code& error) = 0;
 
-    // Attaches a connected socket that belongs to no loop. It is taken also when this fails: then it
-    // is closed, the result is null and the error is set (invalid_argument: another network's).
+    // Attaches a connected socket that belongs to no loop. It is taken also when this fails: then
+    // it is closed, the result is null and the error is set (invalid_argument: another network's).
     [[nodiscard]] virtual socket_state* adopt(const loose_socket& loose,
                                               std::error_code& error) = 0;
 
@@ -120,14 +120,15 @@ class backend {
 
     // Never blocks. The core has cancelled every operation; those that were not given back will
     // still be reported. The state is the backend's from here on: handle and memory go when the
-    // kernel has said its last word on each operation (IOCP), or when the current batch of events is
-    // over (reactor; the handle at once). Parked inbound connections are closed.
+    // kernel has said its last word on each operation (IOCP), or when the current batch of events
+    // is over (reactor; the handle at once). Parked inbound connections are closed.
     virtual void close(socket_state* state) = 0;
 
     // Waits until something finished, wake() was called or `until` has come, whichever is first;
     // does not block when `until` has passed (time_point::min() asks for that); may return early
-    // with nothing. Takes one batch and pushes what finished, each operation once. Keeps house (frees
-    // closed states, by dispose()) before it blocks. An error means that waiting is impossible.
+    // with nothing. Takes one batch and pushes what finished, each operation once. Keeps house
+    // (frees closed states, by dispose()) before it blocks. An error means that waiting is
+    // impossible.
     [[nodiscard]] virtual std::error_code wait(time_point until, completions& finished) = 0;
 
     // Ends a wait() that sleeps, or the next one. Any thread; coalesced; never fails.
@@ -143,9 +144,10 @@ class backend {
 // ---- Settling: how a backend writes the outcome into an operation (in submit.cpp).
 
 // It had its effect: bytes moved, a connection, a socket. Wins over any reason.
+// An operation is settled once; until then its error is 0.
 inline void settle_done(operation& op) noexcept {
-    op.error = 0;
-    op.aborted = false;
+    assert(op.error == 0 && !op.aborted);
+    static_cast<void>(op);
 }
 // The kernel's error, decoded for the verb by the platform's table; never a cancel.
 inline void settle_error(operation& op, int raw) noexcept {
@@ -178,12 +180,10 @@ void settle_code(operation& op, const std::error_code& failed) noexcept;
 [[nodiscard]] constexpr bool wants_all(verb what) noexcept {
     return what == verb::read_exactly || what == verb::write;
 }
-[[nodiscard]] constexpr bool is_read(verb what) noexcept {
-    return what == verb::read || what == verb::read_exactly;
+[[nodiscard]] constexpr bool is_transfer(verb what) noexcept {
+    return what >= verb::read;  // the last in the list
 }
-[[nodiscard]] constexpr bool is_write(verb what) noexcept {
-    return what == verb::write || what == verb::write_some;
-}
+[[nodiscard]] constexpr bool is_write(verb what) noexcept { return what >= verb::write; }
 // Stands in the `writing` queue.
 [[nodiscard]] constexpr bool uses_writing(verb what) noexcept {
     return is_write(what) || what == verb::connect;

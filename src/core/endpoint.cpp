@@ -54,7 +54,8 @@ bool parse_groups(std::string_view text, bool tail, endpoint::ipv6_bytes& bytes,
             if (!ipv4 || !tail || colon != std::string_view::npos || used + 4 > bytes.size()) {
                 return false;
             }
-            std::copy(ipv4->begin(), ipv4->end(), bytes.begin() + static_cast<std::ptrdiff_t>(used));
+            std::copy(ipv4->begin(), ipv4->end(),
+                      bytes.begin() + static_cast<std::ptrdiff_t>(used));
             used += 4;
             return true;
         }
@@ -206,9 +207,8 @@ bool endpoint::is_loopback() const noexcept {
     if (family_ == address_family::ipv4) {
         return bytes_[0] == 127;
     }
-    return family_ == address_family::ipv6 &&
-           (bytes_ == loopback(address_family::ipv6, 0).bytes_ ||
-            (is_mapped(bytes_) && bytes_[12] == 127));
+    return family_ == address_family::ipv6 && (bytes_ == loopback(address_family::ipv6, 0).bytes_ ||
+                                               (is_mapped(bytes_) && bytes_[12] == 127));
 }
 
 bool endpoint::is_unspecified() const noexcept {

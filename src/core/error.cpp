@@ -52,7 +52,7 @@ const detail::error_row* find_raw(int code) noexcept {
 }
 
 class own_category final : public std::error_category {
-  public:
+public:
     [[nodiscard]] const char* name() const noexcept override { return "thole"; }
     [[nodiscard]] std::string message(int code) const override {
         const own_row* row = find_own(code);
@@ -68,7 +68,7 @@ class own_category final : public std::error_category {
 };
 
 class raw_category final : public std::error_category {
-  public:
+public:
     [[nodiscard]] const char* name() const noexcept override { return "system"; }
     [[nodiscard]] std::string message(int code) const override {
         return detail::system_message(code);
@@ -130,23 +130,23 @@ std::string describe(std::string_view operation, const endpoint& where,
 
 std::string_view to_string(verb what) noexcept {
     switch (what) {
-        case verb::none:
-            return "post";
-        case verb::sleep:
-            return "sleep";
-        case verb::connect:
-            return "connect";
-        case verb::accept:
-        case verb::accept_detached:
-            return "accept";
-        case verb::read:
-            return "read";
-        case verb::read_exactly:
-            return "read exactly";
-        case verb::write:
-            return "write";
-        case verb::write_some:
-            return "write some";
+    case verb::none:
+        return "post";
+    case verb::sleep:
+        return "sleep";
+    case verb::connect:
+        return "connect";
+    case verb::accept:
+    case verb::accept_detached:
+        return "accept";
+    case verb::read:
+        return "read";
+    case verb::read_exactly:
+        return "read exactly";
+    case verb::write:
+        return "write";
+    case verb::write_some:
+        return "write some";
     }
     return {};
 }

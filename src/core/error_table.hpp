@@ -13,9 +13,9 @@ namespace thole::detail {
 
 struct error_row {
     int raw;
-    std::errc meaning;           // what default_error_condition() gives
-    std::errc also;              // equal to this one too (the same as `meaning` where there is none)
-    std::string_view symbol;     // "ECONNREFUSED"
+    std::errc meaning;        // what default_error_condition() gives
+    std::errc also;           // equal to this one too (the same as `meaning` where there is none)
+    std::string_view symbol;  // "ECONNREFUSED"
 };
 
 // src/posix/error.cpp, src/win/error.cpp: rules.md §8 as data.

@@ -9,7 +9,7 @@
 namespace thole::detail {
 
 class frame_pool {
-  public:
+public:
     frame_pool() noexcept = default;
     frame_pool(const frame_pool&) = delete;
     frame_pool& operator=(const frame_pool&) = delete;
@@ -20,7 +20,7 @@ class frame_pool {
     // False: it is not kept.
     [[nodiscard]] bool keep(void* block, std::size_t size) noexcept;
 
-  private:
+private:
     struct free_block {
         free_block* next;
     };

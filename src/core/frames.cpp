@@ -25,9 +25,7 @@ constexpr bool recycle = true;
 
 constexpr std::size_t unit = 64;
 
-constexpr std::size_t class_of(std::size_t size) noexcept {
-    return (size - 1) / unit;
-}
+constexpr std::size_t class_of(std::size_t size) noexcept { return (size - 1) / unit; }
 
 }  // namespace
 

@@ -11,7 +11,7 @@
 namespace thole::detail {
 
 class inbound_queue {
-  public:
+public:
     inbound_queue() noexcept = default;
     inbound_queue(const inbound_queue&) = delete;
     inbound_queue& operator=(const inbound_queue&) = delete;
@@ -40,7 +40,7 @@ class inbound_queue {
         return oldest;
     }
 
-  private:
+private:
     loose_socket* parked_ = nullptr;
     std::size_t bound_ = 0;
     std::size_t first_ = 0;

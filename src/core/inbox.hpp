@@ -11,7 +11,7 @@ namespace thole::detail {
 // The head is null (awake, empty), the mark (asleep, empty) or the newest item. Sleeping and
 // emptiness are one word, so that no wake is lost (R119) and only a sleeping loop is woken.
 class inbox {
-  public:
+public:
     // True: the consumer sleeps and must be woken by this caller. Any thread.
     [[nodiscard]] bool push(runnable& item) noexcept {
         runnable* head = head_.load(std::memory_order_relaxed);
@@ -62,7 +62,7 @@ class inbox {
         }
     }
 
-  private:
+private:
     runnable asleep_;
     std::atomic<runnable*> head_{nullptr};
 };

@@ -89,6 +89,9 @@ result<backend_kind> parse_backend(std::string_view name) {
 
 detail::loop_core::loop_core(loop_options options) noexcept {
     choose(*this, options.backend);
+    if (error) {
+        retire();
+    }
 }
 
 loop::loop(loop_options options) noexcept : core_(new detail::loop_core(options)) {}
@@ -101,13 +104,9 @@ loop::~loop() {
     delete core_;
 }
 
-std::error_code loop::error() const noexcept {
-    return core_->usable();
-}
+std::error_code loop::error() const noexcept { return core_->usable(); }
 
-const backend_info& loop::backend() const noexcept {
-    return core_->info;
-}
+const backend_info& loop::backend() const noexcept { return core_->info; }
 
 time_point loop::now() const noexcept {
     return core_->network != nullptr ? core_->clock()
@@ -115,9 +114,7 @@ time_point loop::now() const noexcept {
                                            std::chrono::steady_clock::now());
 }
 
-result<std::size_t> loop::run() {
-    return run_within(never);
-}
+result<std::size_t> loop::run() { return run_within(never); }
 
 result<std::size_t> loop::run_within(deadline until) {
     std::size_t handled = 0;
@@ -143,17 +140,11 @@ result<std::size_t> loop::poll() {
     return handled;
 }
 
-void loop::stop() noexcept {
-    core_->stop();
-}
+void loop::stop() noexcept { core_->stop(); }
 
-bool loop::stopped() const noexcept {
-    return core_->stopped.load();
-}
+bool loop::stopped() const noexcept { return core_->stopped.load(); }
 
-void loop::restart() noexcept {
-    core_->stopped.store(false);
-}
+void loop::restart() noexcept { core_->stopped.store(false); }
 
 void loop::post(operation& node) noexcept {
     if (node.at == detail::stage::submitted || node.at == detail::stage::finished) {
@@ -164,12 +155,8 @@ void loop::post(operation& node) noexcept {
     core_->enqueue(node);
 }
 
-void loop::enqueue(detail::runnable& node) noexcept {
-    core_->enqueue(node);
-}
+void loop::enqueue(detail::runnable& node) noexcept { core_->enqueue(node); }
 
-void loop::adopt_root(detail::promise_base& root) noexcept {
-    core_->add_root(root);
-}
+void loop::adopt_root(detail::promise_base& root) noexcept { core_->add_root(root); }
 
 }  // namespace thole

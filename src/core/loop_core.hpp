@@ -3,6 +3,7 @@
 #pragma once
 
 #include <atomic>
+#include <cassert>
 #include <cstddef>
 #include <cstdint>
 #include <limits>
@@ -25,8 +26,10 @@ namespace thole::detail {
 extern unsigned fork_count;
 
 struct loop_core {
-    // Inline completions and transfers between tasks in one dispatch: fairness, and a bounded stack.
+    // Inline completions and transfers between tasks in one dispatch: fairness, and a bounded
+    // stack.
     static constexpr int inline_budget = 64;
+    static constexpr unsigned never_forked = ~0U;
     // Handlers between two looks at the kernel (R120).
     static constexpr int turn_budget = 256;
 
@@ -52,12 +55,28 @@ struct loop_core {
     // ---- submit.cpp
     // True: finished, and at rest in the stage `finished`, in no queue. False: pending.
     [[nodiscard]] bool start(operation& op) noexcept;
+    [[nodiscard]] bool start_transfer(operation& op, const socket_state& state) noexcept;
     void cancel(operation& op, reason why) noexcept;
     void cancel_all(operation_queue& queue, reason why) noexcept;
-    void finished(operation& op) noexcept;  // the backend's word: settle it and make it ready
+    // The backend's word: it is settled, and becomes ready.
+    void finished(operation& op) noexcept {
+        assert(op.at == stage::submitted);
+        if (op.armed()) {  // when it finishes, not when it is dispatched, or it expires for ever
+            wheel.disarm(op);
+        }
+        if (op.aborted) [[unlikely]] {
+            resolve_abort(op);
+        }
+        op.at = stage::finished;
+        --pending;
+        ready.push(op);
+    }
+    void wake_sleeper(operation& op) noexcept;
 
     // ---- sockets.cpp
-    [[nodiscard]] std::error_code usable() const noexcept;
+    [[nodiscard]] bool fit() const noexcept { return forks == fork_count; }
+    [[nodiscard]] std::error_code usable() const noexcept;  // why not
+    void retire() noexcept;
     void enlist(socket_state& state) noexcept;
     [[nodiscard]] socket_state* open(socket_kind kind, std::error_code& error) noexcept;
     [[nodiscard]] socket_state* adopt(const loose_socket& loose, std::error_code& error) noexcept;
@@ -77,6 +96,7 @@ struct loop_core {
     backend_info info;
 
     run_queue ready;
+    run_queue refusals;  // callbacks on a loop that has no network
     runnable poll_mark;  // queued while it has an `act`
     timer_wheel wheel{0};
     timer_list expired;        // lone timers whose functions are to be called
@@ -85,7 +105,7 @@ struct loop_core {
     int budget = 0;
     bool running = false;
     bool closing = false;
-    unsigned forks = fork_count;
+    unsigned forks = fork_count;  // or never_forked: not to be used
     socket_state* sockets = nullptr;
     promise_base* roots = nullptr;
     std::thread::id thread{};
@@ -101,16 +121,42 @@ struct loop_core {
     void disarm(timer& lone) noexcept;
     void call(timer_node& lone);
 
-  private:
+private:
     class run_scope;
     [[nodiscard]] std::error_code enter() noexcept;  // may a run function be called here and now?
+    [[nodiscard]] std::error_code refuse_run(const std::error_code& refused, std::size_t& handled);
     [[nodiscard]] bool dispatch(const run_limits& limits, int most, std::size_t& handled);
     [[nodiscard]] std::error_code pause(time_point until);
-    [[nodiscard]] bool start_transfer(operation& op) noexcept;
+    // Asks the backend; the operation must be ready for that.
+    [[nodiscard]] bool submit(operation& op) noexcept {
+        if (network->submit(op)) {
+            op.at = stage::finished;
+            return true;
+        }
+        op.at = stage::submitted;
+        ++pending;
+        if (op.due != 0) {
+            arm(op);
+        }
+        return false;
+    }
+    // ---- unusual.cpp
+    [[nodiscard]] bool start_unusual(operation& op) noexcept;
+    [[nodiscard]] static bool refuse_second(operation& op) noexcept;
+    [[nodiscard]] static bool is_empty(const operation& op) noexcept;
+    [[nodiscard]] bool is_late(operation& op) noexcept;
+    void arm(operation& op) noexcept;
+    static void resolve_abort(operation& op) noexcept;
     void settle_timers() noexcept;
     void discard_ready() noexcept;
     void shut_down() noexcept;
 };
+
+inline void completions::push(operation& op) noexcept { core_.finished(op); }
+
+// unusual.cpp
+[[nodiscard]] bool begin_awaited_unusual(operation& op, promise_base* by) noexcept;
+void begin_callback_unusual(operation& op) noexcept;
 
 // The loop that runs on this thread, if any.
 [[nodiscard]] loop_core*& current_loop() noexcept;

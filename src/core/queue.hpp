@@ -2,13 +2,15 @@
 // Intrusive queues: what is ready to run, and what waits on a socket.
 #pragma once
 
+#include <cassert>
+
 #include <thole/operation.hpp>
 
 namespace thole::detail {
 
 // First in, first out, singly linked.
 class run_queue {
-  public:
+public:
     [[nodiscard]] bool empty() const noexcept { return first_ == nullptr; }
 
     void push(runnable& item) noexcept {
@@ -43,7 +45,7 @@ class run_queue {
         other.first_ = nullptr;
     }
 
-  private:
+private:
     runnable* first_ = nullptr;
     runnable* last_ = nullptr;
 };
@@ -51,7 +53,7 @@ class run_queue {
 // The operations that wait on one direction of a socket, in order. A ring through next and prev;
 // one pointer, because an idle connection should weigh little.
 class operation_queue {
-  public:
+public:
     [[nodiscard]] bool empty() const noexcept { return first_ == nullptr; }
     [[nodiscard]] operation* front() const noexcept { return first_; }
 
@@ -63,9 +65,7 @@ class operation_queue {
 
     void push(operation& op) noexcept {
         if (first_ == nullptr) {
-            op.next = &op;
-            op.prev = &op;
-            first_ = &op;
+            push_alone(op);
             return;
         }
         operation* last = first_->prev;
@@ -73,6 +73,18 @@ class operation_queue {
         op.prev = last;
         last->next = &op;
         first_->prev = &op;
+    }
+
+    // One that has a direction of a socket to itself.
+    void push_alone(operation& op) noexcept {
+        assert(first_ == nullptr);
+        op.next = &op;
+        op.prev = &op;
+        first_ = &op;
+    }
+    void remove_alone() noexcept {
+        assert(first_ != nullptr && first_->next == first_);
+        first_ = nullptr;
     }
 
     void remove(operation& op) noexcept {
@@ -85,11 +97,9 @@ class operation_queue {
                 first_ = static_cast<operation*>(op.next);
             }
         }
-        op.next = nullptr;
-        op.prev = nullptr;
     }
 
-  private:
+private:
     operation* first_ = nullptr;
 };
 

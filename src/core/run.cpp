@@ -21,13 +21,9 @@ run_queue& loopless() noexcept {
     return queue;
 }
 
-time_point loop_core::clock() const noexcept {
-    return network->now();
-}
+time_point loop_core::clock() const noexcept { return network->now(); }
 
-bool loop_core::on_own_thread() const noexcept {
-    return current_loop() == this;
-}
+bool loop_core::on_own_thread() const noexcept { return current_loop() == this; }
 
 bool loop_core::has_work() const noexcept {
     return pending > 0 || !ready.empty() || !mail.empty() || network->held() > 0;
@@ -49,8 +45,8 @@ void loop_core::stop() noexcept {
 }
 
 std::error_code loop_core::enter() noexcept {
-    if (const std::error_code refused = usable()) {
-        return refused;
+    if (!fit()) {
+        return usable();
     }
     const std::thread::id self = std::this_thread::get_id();
     if (thread == std::thread::id{}) {
@@ -67,7 +63,7 @@ std::error_code loop_core::enter() noexcept {
 
 // While it lives the loop runs on this thread; an exception may end it at any point (R118).
 class loop_core::run_scope {
-  public:
+public:
     explicit run_scope(loop_core& core) noexcept
         : core_(core), outer_(std::exchange(current_loop(), &core)) {
         core_.running = true;
@@ -81,33 +77,37 @@ class loop_core::run_scope {
         current_loop() = outer_;
     }
 
-  private:
+private:
     loop_core& core_;
     loop_core* outer_;
 };
 
 // False: the run is over, by stop() or by the end of the awaited task.
 bool loop_core::dispatch(const run_limits& limits, int most, std::size_t& handled) {
-    for (int i = 0; i < most; ++i) {
-        if (stopped.load(std::memory_order_relaxed)) {
+    const auto over = [this, awaited = limits.awaited] {
+        return stopped.load(std::memory_order_relaxed) || (awaited != nullptr && awaited->ended());
+    };
+    for (; !expired.empty() && most > 0; --most) {  // only settle_timers() adds to them
+        if (over()) {
             return false;
         }
-        if (!expired.empty()) {
-            ++handled;
-            budget = inline_budget;
-            call(expired.pop());
-        } else if (runnable* item = ready.pop(); item != nullptr) {
-            handled += item != &poll_mark ? 1 : 0;
-            budget = inline_budget;
-            item->act(*item, turn::run);
-        } else {
-            return true;
-        }
-        if (limits.awaited != nullptr && limits.awaited->ended()) {
-            return false;
-        }
+        ++handled;
+        budget = inline_budget;
+        call(expired.pop());
     }
-    return true;
+    for (; most > 0; --most) {
+        if (over()) {
+            return false;
+        }
+        runnable* item = ready.pop();
+        if (item == nullptr) {
+            break;
+        }
+        ++handled;
+        budget = inline_budget;
+        item->act(*item, turn::run);
+    }
+    return !over();
 }
 
 void loop_core::settle_timers() noexcept {
@@ -127,7 +127,7 @@ void loop_core::settle_timers() noexcept {
         if (op.what == verb::sleep) {  // its effect; a deadline from elsewhere (shield) is none
             op.why = reason::deadline;
             settle_done(op);
-            finished(op);
+            wake_sleeper(op);
         } else {
             cancel(op, reason::deadline);
         }
@@ -147,16 +147,26 @@ std::error_code loop_core::pause(time_point until) {
     return failed;
 }
 
+// A loop without a network still tells the callbacks that were started on it, and runs nothing
+// else.
+std::error_code loop_core::refuse_run(const std::error_code& refused, std::size_t& handled) {
+    while (runnable* item = running ? nullptr : refusals.pop()) {
+        ++handled;
+        item->act(*item, turn::run);
+    }
+    return refused;
+}
+
 std::error_code loop_core::run(const run_limits& limits, std::size_t& handled) {
     if (const std::error_code refused = enter()) {
-        return refused;
+        return refuse_run(refused, handled);
     }
     const run_scope scope(*this);
     time_point end = time_point::max();
     if (limits.until.kind() == deadline::form::absolute) {
         end = time_point(std::chrono::nanoseconds(limits.until.count()));
     } else if (limits.until.kind() == deadline::form::relative) {
-        end = clock() + std::chrono::nanoseconds(std::max<std::int64_t>(limits.until.count(), 0));
+        end = clock() + std::chrono::nanoseconds(limits.until.count());
     }
     for (bool last = false;; last = end != time_point::max() && clock() >= end) {
         mail.drain(ready);
@@ -169,7 +179,9 @@ std::error_code loop_core::run(const run_limits& limits, std::size_t& handled) {
             if (!has_work()) {
                 return {};
             }
-            until = wheel.empty() ? end : std::min(end, time_point(std::chrono::nanoseconds(wheel.next())));
+            until = wheel.empty()
+                        ? end
+                        : std::min(end, time_point(std::chrono::nanoseconds(wheel.next())));
         }
         if (const std::error_code failed = pause(until)) {
             return failed;
@@ -181,7 +193,7 @@ std::error_code loop_core::run(const run_limits& limits, std::size_t& handled) {
 // again from running for ever.
 std::error_code loop_core::poll(std::size_t& handled) {
     if (const std::error_code refused = enter()) {
-        return refused;
+        return refuse_run(refused, handled);
     }
     const run_scope scope(*this);
     if (stopped.load(std::memory_order_relaxed)) {
@@ -196,6 +208,7 @@ std::error_code loop_core::poll(std::size_t& handled) {
     }
     while (poll_mark.act != nullptr && dispatch({}, 1, handled)) {
     }
+    handled -= poll_mark.act == nullptr ? 1 : 0;  // the mark itself
     return failed;
 }
 

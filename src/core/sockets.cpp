@@ -7,17 +7,20 @@
 
 namespace thole::detail {
 
+void loop_core::retire() noexcept { forks = never_forked; }
+
 std::error_code loop_core::usable() const noexcept {
+    if (fit()) {
+        return {};
+    }
     if (error) {
         return error;
-    }
-    if (forks != fork_count) {  // R78: the parent's kernel objects are not the child's to use
-        return {raw_of(std::errc::operation_not_permitted), system_category()};
     }
     if (closing) {
         return errc::closed;
     }
-    return {};
+    // R78: the parent's kernel objects are not the child's to use.
+    return {raw_of(std::errc::operation_not_permitted), system_category()};
 }
 
 void loop_core::enlist(socket_state& state) noexcept {
@@ -57,7 +60,7 @@ std::error_code loop_core::control(socket_state* state, control_request& asked) 
         return errc::closed;
     }
     loop_core& core = *state->core;
-    if (core.forks != fork_count) {
+    if (!core.fit()) {
         return core.usable();
     }
     return core.network->control(*state, asked);
@@ -86,7 +89,9 @@ void loop_core::discard_ready() noexcept {
 
 void loop_core::shut_down() noexcept {
     closing = true;
+    retire();
     if (network == nullptr) {
+        ready.append(refusals);
         discard_ready();
         destroy_roots();
         return;
@@ -98,15 +103,12 @@ void loop_core::shut_down() noexcept {
         cancel_all(state->reading, reason::closed);
         cancel_all(state->writing, reason::closed);
     }
-    const auto forget = [this](timer_node& lone) {  // only lone timers are left in the wheel
-        lone.due = 1;
+    while (wheel.take_any() != nullptr) {  // only lone timers are left in it
         --pending;
-    };
-    while (timer_node* lone = wheel.take_any()) {
-        forget(*lone);
     }
     while (!expired.empty()) {
-        forget(expired.pop());
+        expired.pop();
+        --pending;
     }
     completions done(*this);
     while (pending > 0 && !network->wait(time_point::max(), done)) {
@@ -127,8 +129,6 @@ void loop_core::shut_down() noexcept {
     }
 }
 
-loop_core::~loop_core() {
-    shut_down();
-}
+loop_core::~loop_core() { shut_down(); }
 
 }  // namespace thole::detail

@@ -21,8 +21,8 @@ void queue(promise_base& promise) noexcept {
     promise.core->ready.push(promise);
 }
 
-// Goes on with `promise`: at once while the budget of this dispatch lasts, else in a later turn. This
-// bounds the stack where a compiler makes no tail call of a transfer.
+// Goes on with `promise`: at once while the budget of this dispatch lasts, else in a later turn.
+// This bounds the stack where a compiler makes no tail call of a transfer.
 std::coroutine_handle<> transfer_to(promise_base& promise) noexcept {
     if (promise.core->budget > 0) {
         --promise.core->budget;
@@ -95,15 +95,11 @@ void cancel_task(promise_base& task, reason why) noexcept {
     }
 }
 
-void yield_awaiter::requeue(promise_base& waiting) noexcept {
-    queue(waiting);
-}
+void yield_awaiter::requeue(promise_base& waiting) noexcept { queue(waiting); }
 
 // ---- Spawned tasks
 
-spawned_base::spawned_base(promise_base& of) noexcept : of_(&of) {
-    of.handle = this;
-}
+spawned_base::spawned_base(promise_base& of) noexcept : of_(&of) { of.handle = this; }
 
 spawned_base::spawned_base(spawned_base&& other) noexcept
     : of_(std::exchange(other.of_, nullptr)), failed_(std::exchange(other.failed_, nullptr)) {
@@ -124,9 +120,7 @@ spawned_base& spawned_base::operator=(spawned_base&& other) noexcept {
     return *this;
 }
 
-spawned_base::~spawned_base() {
-    detach();
-}
+spawned_base::~spawned_base() { detach(); }
 
 // The task goes on by itself; an exception that it has left already leaves run().
 void spawned_base::detach() noexcept {
@@ -149,9 +143,7 @@ void spawned_base::cancel() noexcept {
     }
 }
 
-bool spawned_base::ended() const noexcept {
-    return of_ == nullptr || of_->ended;
-}
+bool spawned_base::ended() const noexcept { return of_ == nullptr || of_->ended; }
 
 std::coroutine_handle<> spawned_base::wait_for(promise_base& waiting) noexcept {
     if (of_ == nullptr || of_->parent != nullptr || of_->core != waiting.core) {

@@ -90,9 +90,7 @@ result<void> socket::shutdown_write() noexcept {
     return apply(state_, {request::shutdown_write});
 }
 
-void socket::close() noexcept {
-    close_state(state_);
-}
+void socket::close() noexcept { close_state(state_); }
 
 void socket::abort() noexcept {
     static_cast<void>(apply(state_, {request::reset_on_close}));
@@ -104,21 +102,13 @@ void socket::cancel() noexcept {
     cancel_write();
 }
 
-void socket::cancel_read() noexcept {
-    cancel_queue(state_, &socket_state::reading);
-}
+void socket::cancel_read() noexcept { cancel_queue(state_, &socket_state::reading); }
 
-void socket::cancel_write() noexcept {
-    cancel_queue(state_, &socket_state::writing);
-}
+void socket::cancel_write() noexcept { cancel_queue(state_, &socket_state::writing); }
 
-result<endpoint> socket::local() const noexcept {
-    return name_of(state_, request::local_name);
-}
+result<endpoint> socket::local() const noexcept { return name_of(state_, request::local_name); }
 
-result<endpoint> socket::peer() const noexcept {
-    return name_of(state_, request::peer_name);
-}
+result<endpoint> socket::peer() const noexcept { return name_of(state_, request::peer_name); }
 
 result<void> socket::no_delay(bool on) noexcept {
     return apply(state_, {request::set_no_delay, {}, on ? 1 : 0});
@@ -250,17 +240,11 @@ result<listener> listener::open(loop& on, const endpoint& where, listen_options 
     return made;
 }
 
-void listener::cancel() noexcept {
-    cancel_queue(state_, &socket_state::reading);
-}
+void listener::cancel() noexcept { cancel_queue(state_, &socket_state::reading); }
 
-void listener::close() noexcept {
-    close_state(state_);
-}
+void listener::close() noexcept { close_state(state_); }
 
-result<endpoint> listener::local() const noexcept {
-    return name_of(state_, request::local_name);
-}
+result<endpoint> listener::local() const noexcept { return name_of(state_, request::local_name); }
 
 }  // namespace tcp
 }  // namespace thole

@@ -9,21 +9,13 @@
 namespace thole {
 
 timer::timer(loop& on, function run, void* context) noexcept
-    : core_(on.core()), run_(run), context_(context) {
-    due = 1;  // the mark of a lone timer
-}
+    : core_(on.core()), run_(run), context_(context) {}
 
-timer::timer(function run, void* context) noexcept : core_(nullptr), run_(run), context_(context) {
-    due = 1;
-}
+timer::timer(function run, void* context) noexcept : core_(nullptr), run_(run), context_(context) {}
 
-timer::~timer() {
-    disarm();
-}
+timer::~timer() { disarm(); }
 
-std::error_code timer::arm(deadline until) noexcept {
-    return core_->arm(*this, until);
-}
+std::error_code timer::arm(deadline until) noexcept { return core_->arm(*this, until); }
 
 void timer::disarm() noexcept {
     if (armed()) {
@@ -52,17 +44,17 @@ namespace detail {
 
 std::error_code loop_core::arm(timer& lone, deadline until) noexcept {
     disarm(lone);
-    if (const std::error_code refused = usable()) {
-        return refused;
+    if (!fit()) {
+        return usable();
     }
     if (until.kind() == deadline::form::never) {
         return {};
     }
     ++pending;
     if (until.kind() == deadline::form::relative) {
-        wheel.arm_after(lone, until.count());
+        wheel.arm_after(lone, until.count(), 1);
     } else {
-        wheel.arm_at(lone, until.count());
+        wheel.arm_at(lone, until.count(), 1);
     }
     return {};
 }
@@ -77,13 +69,11 @@ void loop_core::disarm(timer& lone) noexcept {
     } else {
         wheel.disarm(lone);
     }
-    lone.due = 1;
 }
 
 void loop_core::call(timer_node& expired_one) {
     auto& lone = static_cast<timer&>(expired_one);
     --pending;
-    lone.due = 1;
     lone.run_(lone.context_);
 }
 

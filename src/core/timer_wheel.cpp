@@ -12,9 +12,9 @@ namespace {
 constexpr std::int64_t latest = std::numeric_limits<std::int64_t>::max();
 
 // The lowest bit tells a lone timer from an operation's: round up to an even number beside it.
-std::int64_t with_kind(std::int64_t time, std::int64_t old) noexcept {
+std::int64_t with_kind(std::int64_t time, std::int64_t kind) noexcept {
     const std::int64_t even = time > latest - 2 ? latest - 1 : (time + 1) & ~std::int64_t{1};
-    return even | (old & 1);
+    return even | kind;
 }
 
 std::int64_t plus(std::int64_t a, std::int64_t b) noexcept {
@@ -23,14 +23,14 @@ std::int64_t plus(std::int64_t a, std::int64_t b) noexcept {
 
 }  // namespace
 
-void timer_wheel::arm_at(timer_node& node, std::int64_t when) noexcept {
-    node.due = with_kind(when, node.due);
+void timer_wheel::arm_at(timer_node& node, std::int64_t when, int kind) noexcept {
+    node.due = with_kind(when, kind);
     ++count_;
     place(node);
 }
 
-void timer_wheel::arm_after(timer_node& node, std::int64_t duration) noexcept {
-    node.due = with_kind(duration, node.due);
+void timer_wheel::arm_after(timer_node& node, std::int64_t duration, int kind) noexcept {
+    node.due = with_kind(duration, kind);
     ++count_;
     fresh_.push(node);
 }
@@ -40,11 +40,12 @@ void timer_wheel::disarm(timer_node& node) noexcept {
     --count_;
 }
 
-// The level is that of the highest group of bits in which the due tick differs from the current one.
+// The level is that of the highest group of bits in which the due tick differs from the current
+// one.
 void timer_wheel::place(timer_node& node) noexcept {
     const std::int64_t last = (std::int64_t{1} << tick_shift) - 1;
-    std::int64_t tick = node.due > latest - last ? latest >> tick_shift
-                                                 : (node.due + last) >> tick_shift;
+    std::int64_t tick =
+        node.due > latest - last ? latest >> tick_shift : (node.due + last) >> tick_shift;
     tick = std::max(tick, tick_);
     const auto differs = static_cast<std::uint64_t>(tick ^ tick_);
     const int level = differs == 0 ? 0 : (63 - std::countl_zero(differs)) / level_shift;
@@ -104,7 +105,7 @@ void timer_wheel::settle(std::int64_t now, timer_list& expired) noexcept {
     advance(now >> tick_shift, expired);  // first: placing is cheapest beside the current tick
     while (!fresh_.empty()) {
         timer_node& node = fresh_.pop();
-        node.due = with_kind(plus(now, node.due & ~std::int64_t{1}), node.due);
+        node.due = with_kind(plus(now, node.due & ~std::int64_t{1}), node.due & 1);
         place(node);
     }
 }

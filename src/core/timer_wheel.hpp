@@ -11,7 +11,7 @@ namespace thole::detail {
 
 // A ring of timer nodes with a head of its own.
 class timer_list {
-  public:
+public:
     timer_list() noexcept { head_.later = head_.earlier = &head_; }
     timer_list(const timer_list&) = delete;
     timer_list& operator=(const timer_list&) = delete;
@@ -25,7 +25,7 @@ class timer_list {
         head_.earlier->later = &node;
         head_.earlier = &node;
     }
-    [[nodiscard]] timer_node& pop() noexcept {
+    timer_node& pop() noexcept {
         timer_node& node = *head_.later;
         unlink(node);
         return node;
@@ -37,7 +37,7 @@ class timer_list {
         node.earlier = nullptr;
     }
 
-  private:
+private:
     timer_node head_;
 };
 
@@ -48,11 +48,12 @@ class timer_list {
 // clock once a turn: so no call reads the clock, a timer that is disarmed in the same turn never
 // touches the wheel, and a duration counts from no earlier than the call.
 class timer_wheel {
-  public:
+public:
     explicit timer_wheel(std::int64_t now) noexcept : tick_(now >> tick_shift) {}
 
-    void arm_at(timer_node& node, std::int64_t when) noexcept;
-    void arm_after(timer_node& node, std::int64_t duration) noexcept;
+    // `kind` becomes the lowest bit of the due time: 1 marks a lone timer.
+    void arm_at(timer_node& node, std::int64_t when, int kind = 0) noexcept;
+    void arm_after(timer_node& node, std::int64_t duration, int kind = 0) noexcept;
     void disarm(timer_node& node) noexcept;
 
     [[nodiscard]] bool empty() const noexcept { return count_ == 0; }
@@ -65,7 +66,7 @@ class timer_wheel {
     // Takes out any node, due or not; null when empty.
     [[nodiscard]] timer_node* take_any() noexcept;
 
-  private:
+private:
     static constexpr int tick_shift = 16;
     static constexpr int level_shift = 6;
     static constexpr int levels = 8;

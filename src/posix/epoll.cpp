@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "posix/handle.hpp"
+#include "posix/verbs.hpp"
 
 namespace thole::detail {
 namespace {
@@ -116,10 +117,9 @@ std::error_code epoll_reactor::wait(time_point until, completions& finished) {
     }
     for (int i = 0; i < n; ++i) {
         const std::uint64_t mark = events[i].data.u64;
-        reactor_state* state =
-            states().find(static_cast<std::uint32_t>(mark), static_cast<std::uint32_t>(mark >> 32));
-        if (state != nullptr) {
-            ready(*state, events[i].events, finished);
+        const auto fd = static_cast<std::uint32_t>(mark);
+        if (states().knows(fd, static_cast<std::uint32_t>(mark >> 32))) {
+            ready(*states()[fd].state, events[i].events, finished);
         } else if (mark != waker_mark) {
             ++orphans_;
         }

@@ -156,25 +156,32 @@ inline void reactor::pause(reactor_state& state) noexcept {
 
 bool reactor::submit(operation& op) {
     reactor_state& state = state_of(op);
-    if (uses_writing(op.what)) {
-        const progress at = is_write(op.what) ? start_write(op, state) : begin_connect(op, state);
-        if (at == progress::done) {
-            return true;
-        }
-        state.writing.push(op);
-        pause(state);
+    if (is_write(op.what)) {
+        return submit_write(op, state);
+    }
+    if (is_transfer(op.what) && !state.readable) {
+        state.reading.push_alone(op);
         return false;
     }
-    if (is_accept(op.what)) {
-        if (start_accept(op, state) == progress::done) {
-            return true;
-        }
-        pause(state);
-    } else if (start_read(op, state) == progress::done) {
-        return true;
-    }
-    state.reading.push(op);
+    return submit_unusual(op, state);
+}
+
+bool reactor::submit_write(operation& op, reactor_state& state) {
+    return start_write(op, state) == progress::done || wait_for(state.writing, op);
+}
+
+bool reactor::wait_for(operation_queue& queue, operation& op) noexcept {
+    queue.push(op);
+    pause(state_of(op));
     return false;
+}
+
+bool reactor::submit_unusual(operation& op, reactor_state& state) {
+    if (op.what == verb::connect) {
+        return begin_connect(op, state) == progress::done || wait_for(state.writing, op);
+    }
+    const progress at = is_accept(op.what) ? start_accept(op, state) : finish_read(op, state);
+    return at == progress::done || wait_for(state.reading, op);
 }
 
 progress reactor::begin_connect(operation& op, reactor_state& state) {
@@ -196,7 +203,7 @@ bool reactor::cancel(operation& op) {
 }
 
 // R60: what the poller says wakes the operations; what the system call says is their outcome.
-void reactor::ready(reactor_state& state, std::uint32_t events, completions& finished) {
+void reactor::ready_unusual(reactor_state& state, std::uint32_t events, completions& finished) {
     constexpr std::uint32_t over = event::error | event::hang_up;
     if ((events & (over | event::peer_done | event::urgent)) != 0) {
         state.wary = true;
@@ -206,16 +213,19 @@ void reactor::ready(reactor_state& state, std::uint32_t events, completions& fin
     }
     if ((events & (over | event::peer_done | event::readable)) != 0) {
         state.readable = true;
-        operation* op = state.reading.front();
-        if (op == nullptr) {
-            return;
+        if (!state.reading.empty()) {
+            serve_read(state, finished);
         }
-        if (is_accept(op->what)) {
-            serve_accepts(state, finished);
-        } else if (finish_read(*op, state) == progress::done) {
-            state.reading.remove(*op);
-            finished.push(*op);
-        }
+    }
+}
+
+void reactor::serve_read(reactor_state& state, completions& finished) {
+    operation& op = *state.reading.front();
+    if (is_accept(op.what)) {
+        serve_accepts(state, finished);
+    } else if (finish_read(op, state) == progress::done) {
+        state.reading.remove(op);
+        finished.push(op);
     }
 }
 

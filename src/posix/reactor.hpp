@@ -6,6 +6,7 @@
 #include <cstdint>
 
 #include "core/backend.hpp"
+#include "core/apart.hpp"
 #include "core/backends.hpp"
 
 namespace thole::detail {
@@ -63,9 +64,9 @@ public:
 
     [[nodiscard]] std::size_t size() const noexcept { return size_; }
     [[nodiscard]] entry& operator[](std::size_t fd) noexcept { return entries_[fd]; }
-    // Null: it is of a registration whose socket is closed.
-    [[nodiscard]] reactor_state* find(std::uint32_t fd, std::uint32_t generation) const noexcept {
-        return fd < size_ && entries_[fd].generation == generation ? entries_[fd].state : nullptr;
+    // False: the registration's socket is closed. A generation is never 0.
+    [[nodiscard]] bool knows(std::uint32_t fd, std::uint32_t generation) const noexcept {
+        return fd < size_ && entries_[fd].generation == generation;
     }
 
 private:
@@ -100,7 +101,7 @@ protected:
 
     // Frees the states that were closed since the last batch.
     void bury() noexcept;
-    // What a poller has seen; finished operations are reported.
+    // What a poller has seen; finished operations are reported. In verbs.hpp.
     void ready(reactor_state& state, std::uint32_t events, completions& finished);
     // Ends everything that waits on this socket with a system's code.
     void fail(reactor_state& state, int raw, completions& finished);
@@ -117,6 +118,13 @@ private:
     [[nodiscard]] progress begin_connect(operation& op, reactor_state& state);
     void pause(reactor_state& state) noexcept;
     void serve_write(reactor_state& state, std::uint32_t events, completions& finished);
+    // Apart from submit(), so that its commonest ways keep no registers for the others.
+    THOLE_APART bool submit_write(operation& op, reactor_state& state);
+    THOLE_APART bool submit_unusual(operation& op, reactor_state& state);
+    THOLE_APART bool wait_for(operation_queue& queue, operation& op) noexcept;
+    THOLE_APART void ready_unusual(reactor_state& state, std::uint32_t events,
+                                   completions& finished);
+    THOLE_APART void serve_read(reactor_state& state, completions& finished);
     void serve_accepts(reactor_state& state, completions& finished);
 
     loop_core& core_;

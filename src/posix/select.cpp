@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "posix/handle.hpp"
+#include "posix/verbs.hpp"
 
 namespace thole::detail {
 namespace {

@@ -128,24 +128,15 @@ progress go_on_writing(operation& op, reactor_state& state, step last) noexcept 
 
 }  // namespace
 
-// The first step of the commonest case stands apart, in few instructions.
-progress finish_read(operation& op, reactor_state& state) noexcept {
-    const step first = receive(op, state.fd);
-    if (first.moved > 0 && op.what == verb::read) {
-        op.count = static_cast<std::size_t>(first.moved);
-        note_short_read(first, state);
-        return done(op);
+progress read_unusual(operation& op, reactor_state& state, ssize_t first) noexcept {
+    if (op.what == verb::read && !op.vectored) {  // the first step was taken
+        return go_on_reading(op, state, {first, op.length});
     }
-    return go_on_reading(op, state, first);
+    return go_on_reading(op, state, receive(op, state.fd));
 }
 
-progress start_write(operation& op, reactor_state& state) noexcept {
-    const step first = transmit(op, state.fd);
-    if (static_cast<std::size_t>(first.moved) == first.asked && !op.vectored) {
-        op.count = first.asked;
-        return done(op);
-    }
-    return go_on_writing(op, state, first);
+progress write_unusual(operation& op, reactor_state& state, ssize_t first) noexcept {
+    return go_on_writing(op, state, op.vectored ? transmit(op, state.fd) : step{first, op.length});
 }
 
 progress finish_write(operation& op, reactor_state& state) noexcept {

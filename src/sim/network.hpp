@@ -28,7 +28,7 @@ using sim_agenda = std::multimap<time_point, std::shared_ptr<sim_end>>;
 
 // Bytes on their way in one direction, up to a bound.
 class byte_queue {
-  public:
+public:
     static constexpr std::size_t bound = 256 * 1024;
 
     [[nodiscard]] std::size_t size() const noexcept { return bytes_.size() - first_; }
@@ -37,7 +37,7 @@ class byte_queue {
     std::size_t put(const std::byte* from, std::size_t length);
     std::size_t take(std::byte* to, std::size_t length) noexcept;
 
-  private:
+private:
     std::vector<std::byte> bytes_;
     std::size_t first_ = 0;
 };
@@ -48,16 +48,16 @@ struct sim_end {
 
     explicit sim_end(unsigned number) noexcept : home(number) {}
 
-    const unsigned home;           // the number of its network
+    const unsigned home;  // the number of its network
     phase at = phase::idle;
-    bool fin_came = false;         // the other end sends no more
-    bool fin_sent = false;         // this one sends no more
-    bool deserted = false;         // the other end was closed: the next write meets a reset
-    bool reset = false;            // the connection is gone
-    bool told = false;             // ... and an operation has said so
+    bool fin_came = false;  // the other end sends no more
+    bool fin_sent = false;  // this one sends no more
+    bool deserted = false;  // the other end was closed: the next write meets a reset
+    bool reset = false;     // the connection is gone
+    bool told = false;      // ... and an operation has said so
     bool reset_on_close = false;
     bool no_delay = false;
-    bool planned = false;          // `look` stands in the agenda
+    bool planned = false;              // `look` stands in the agenda
     std::atomic<bool> dropped{false};  // a loose end, closed on any thread
     sim_agenda::iterator look{};
     std::weak_ptr<sim_end> other;
@@ -65,12 +65,12 @@ struct sim_end {
     endpoint name;                  // what is taken from the table of names, if anything
     endpoint local;
     endpoint peer;
-    byte_queue inbox;               // what the other end sent
+    byte_queue inbox;  // what the other end sent
 };
 
 // A listening socket's half in the network.
 struct sim_door {
-    endpoint where;                // empty: not listening
+    endpoint where;  // empty: not listening
     bool dual_stack = false;
     std::size_t room = 0;
     socket_state* owner = nullptr;
@@ -79,7 +79,7 @@ struct sim_door {
 };
 
 class sim_network {
-  public:
+public:
     static constexpr std::chrono::microseconds round_trip{50};
 
     sim_network() noexcept;
@@ -126,7 +126,7 @@ class sim_network {
     // The next end to look at now, or null.
     [[nodiscard]] std::shared_ptr<sim_end> due() noexcept;
 
-  private:
+private:
     [[nodiscard]] bool taken(const endpoint& where) const noexcept;
     [[nodiscard]] std::errc claim_name(endpoint& where);
     void release_name(endpoint& name) noexcept;

@@ -8,6 +8,7 @@
 
 #include "core/backends.hpp"
 #include "core/error_table.hpp"
+#include "core/loop_core.hpp"
 
 namespace thole::detail {
 namespace {
@@ -24,9 +25,7 @@ bool fail(operation& op, std::errc meaning) noexcept {
     return true;
 }
 
-sim_socket& socket_of(const operation& op) noexcept {
-    return static_cast<sim_socket&>(*op.state);
-}
+sim_socket& socket_of(const operation& op) noexcept { return static_cast<sim_socket&>(*op.state); }
 
 // A transfer has got what it asked for.
 bool satisfied(operation& op) noexcept {
@@ -39,9 +38,7 @@ bool satisfied(operation& op) noexcept {
 
 }  // namespace
 
-sim::~sim() {
-    keep_house();
-}
+sim::~sim() { keep_house(); }
 
 void sim::keep_house() noexcept {
     for (sim_socket* state : closed_) {

@@ -25,7 +25,7 @@ struct sim_socket : socket_state {
 // resource_deadlock_would_occur. So a loop that only waits for another thread's post() gets that
 // error too: a virtual clock cannot sleep.
 class sim final : public backend {
-  public:
+public:
     explicit sim(loop_core& core) noexcept : core_(core) {}
     ~sim() override;
 
@@ -40,7 +40,7 @@ class sim final : public backend {
     [[nodiscard]] time_point now() const noexcept override { return network_.now(); }
     [[nodiscard]] std::size_t held() const noexcept override { return 0; }
 
-  private:
+private:
     [[nodiscard]] bool connect(operation& op);
     [[nodiscard]] bool accept(operation& op);
     [[nodiscard]] bool read(operation& op);

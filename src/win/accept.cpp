@@ -3,6 +3,7 @@
 #include <new>
 #include <span>
 
+#include "core/loop_core.hpp"
 #include "win/address.hpp"
 #include "win/handle.hpp"
 #include "win/verbs.hpp"

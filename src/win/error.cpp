@@ -22,8 +22,7 @@ constexpr error_row rows[] = {
     {WSAECONNABORTED, connection_aborted, connection_reset, "WSAECONNABORTED"},
     {ERROR_CONNECTION_ABORTED, connection_aborted, connection_reset, "ERROR_CONNECTION_ABORTED"},
     {WSAECONNREFUSED, connection_refused, connection_refused, "WSAECONNREFUSED"},
-    {ERROR_CONNECTION_REFUSED, connection_refused, connection_refused,
-     "ERROR_CONNECTION_REFUSED"},
+    {ERROR_CONNECTION_REFUSED, connection_refused, connection_refused, "ERROR_CONNECTION_REFUSED"},
     {ERROR_PORT_UNREACHABLE, connection_refused, connection_refused, "ERROR_PORT_UNREACHABLE"},
     {WSAESHUTDOWN, broken_pipe, broken_pipe, "WSAESHUTDOWN"},
     {WSAEDISCON, broken_pipe, broken_pipe, "WSAEDISCON"},
@@ -86,52 +85,52 @@ struct status_row {
 
 // What the kernel writes into an OVERLAPPED, and the code that a caller of Winsock knows for it.
 constexpr status_row statuses[] = {
-    {0xC0000120, ERROR_OPERATION_ABORTED},    // CANCELLED
-    {0x8000000A, ERROR_OPERATION_ABORTED},    // HANDLES_CLOSED: Wine, closed under a receive
-    {0xC0000240, ERROR_OPERATION_ABORTED},    // REQUEST_ABORTED
-    {0xC000020D, WSAECONNRESET},              // CONNECTION_RESET
-    {0xC000013C, WSAECONNRESET},              // REMOTE_DISCONNECT
-    {0xC000013E, WSAECONNRESET},              // LINK_FAILED
-    {0xC00000C9, ERROR_NETNAME_DELETED},      // NETWORK_NAME_DELETED
-    {0xC0000241, WSAECONNABORTED},            // CONNECTION_ABORTED
-    {0xC000013B, WSAECONNABORTED},            // LOCAL_DISCONNECT
-    {0xC000020F, WSAECONNABORTED},            // TRANSACTION_ABORTED
-    {0xC0000236, WSAECONNREFUSED},            // CONNECTION_REFUSED
-    {0xC00000BC, WSAECONNREFUSED},            // REMOTE_NOT_LISTENING
-    {0xC000023F, ERROR_PORT_UNREACHABLE},     // PORT_UNREACHABLE
-    {0xC00000B0, WSAESHUTDOWN},               // PIPE_DISCONNECTED
-    {0xC000020C, WSAEDISCON},                 // CONNECTION_DISCONNECTED
-    {0xC0000237, WSAEDISCON},                 // GRACEFUL_DISCONNECT
-    {0xC0000140, WSAENOTCONN},                // INVALID_CONNECTION
-    {0xC000023A, WSAENOTCONN},                // CONNECTION_INVALID
-    {0xC00000B5, WSAETIMEDOUT},               // IO_TIMEOUT
-    {0xC000013F, WSAETIMEDOUT},               // LINK_TIMEOUT
-    {0x00000102, WSAETIMEDOUT},               // TIMEOUT
-    {0xC000023C, WSAENETUNREACH},             // NETWORK_UNREACHABLE
-    {0xC000023E, WSAENETUNREACH},             // PROTOCOL_UNREACHABLE
-    {0xC00000BE, WSAENETUNREACH},             // BAD_NETWORK_PATH
-    {0xC00000BF, WSAENETDOWN},                // NETWORK_BUSY
-    {0xC000023D, WSAEHOSTUNREACH},            // HOST_UNREACHABLE
-    {0x80000005, WSAEMSGSIZE},                // BUFFER_OVERFLOW
-    {0xC000009A, WSAENOBUFS},                 // INSUFFICIENT_RESOURCES
-    {0xC0000044, WSAENOBUFS},                 // QUOTA_EXCEEDED
-    {0xC00000A1, WSAENOBUFS},                 // WORKING_SET_QUOTA
-    {0xC000013D, WSAENOBUFS},                 // REMOTE_RESOURCES
-    {0xC0000017, ERROR_NOT_ENOUGH_MEMORY},    // NO_MEMORY
-    {0xC000012D, ERROR_NOT_ENOUGH_MEMORY},    // COMMITMENT_LIMIT
-    {0xC000011F, WSAEMFILE},                  // TOO_MANY_OPENED_FILES
-    {0xC000020A, WSAEADDRINUSE},              // ADDRESS_ALREADY_EXISTS
-    {0xC000020E, WSAEADDRINUSE},              // TOO_MANY_ADDRESSES
-    {0xC0000043, WSAEADDRINUSE},              // SHARING_VIOLATION
-    {0xC0000141, WSAEADDRNOTAVAIL},           // INVALID_ADDRESS
-    {0xC0000207, WSAEADDRNOTAVAIL},           // INVALID_ADDRESS_COMPONENT
-    {0xC0000022, WSAEACCES},                  // ACCESS_DENIED
-    {0xC000000D, WSAEINVAL},                  // INVALID_PARAMETER
-    {0xC0000005, WSAEFAULT},                  // ACCESS_VIOLATION
-    {0xC0000008, ERROR_INVALID_HANDLE},       // INVALID_HANDLE
-    {0xC0000024, WSAENOTSOCK},                // OBJECT_TYPE_MISMATCH
-    {0xC000023B, WSAEISCONN},                 // CONNECTION_ACTIVE
-    {0xC00000BB, WSAEOPNOTSUPP},              // NOT_SUPPORTED
+    {0xC0000120, ERROR_OPERATION_ABORTED},  // CANCELLED
+    {0x8000000A, ERROR_OPERATION_ABORTED},  // HANDLES_CLOSED: Wine, closed under a receive
+    {0xC0000240, ERROR_OPERATION_ABORTED},  // REQUEST_ABORTED
+    {0xC000020D, WSAECONNRESET},            // CONNECTION_RESET
+    {0xC000013C, WSAECONNRESET},            // REMOTE_DISCONNECT
+    {0xC000013E, WSAECONNRESET},            // LINK_FAILED
+    {0xC00000C9, ERROR_NETNAME_DELETED},    // NETWORK_NAME_DELETED
+    {0xC0000241, WSAECONNABORTED},          // CONNECTION_ABORTED
+    {0xC000013B, WSAECONNABORTED},          // LOCAL_DISCONNECT
+    {0xC000020F, WSAECONNABORTED},          // TRANSACTION_ABORTED
+    {0xC0000236, WSAECONNREFUSED},          // CONNECTION_REFUSED
+    {0xC00000BC, WSAECONNREFUSED},          // REMOTE_NOT_LISTENING
+    {0xC000023F, ERROR_PORT_UNREACHABLE},   // PORT_UNREACHABLE
+    {0xC00000B0, WSAESHUTDOWN},             // PIPE_DISCONNECTED
+    {0xC000020C, WSAEDISCON},               // CONNECTION_DISCONNECTED
+    {0xC0000237, WSAEDISCON},               // GRACEFUL_DISCONNECT
+    {0xC0000140, WSAENOTCONN},              // INVALID_CONNECTION
+    {0xC000023A, WSAENOTCONN},              // CONNECTION_INVALID
+    {0xC00000B5, WSAETIMEDOUT},             // IO_TIMEOUT
+    {0xC000013F, WSAETIMEDOUT},             // LINK_TIMEOUT
+    {0x00000102, WSAETIMEDOUT},             // TIMEOUT
+    {0xC000023C, WSAENETUNREACH},           // NETWORK_UNREACHABLE
+    {0xC000023E, WSAENETUNREACH},           // PROTOCOL_UNREACHABLE
+    {0xC00000BE, WSAENETUNREACH},           // BAD_NETWORK_PATH
+    {0xC00000BF, WSAENETDOWN},              // NETWORK_BUSY
+    {0xC000023D, WSAEHOSTUNREACH},          // HOST_UNREACHABLE
+    {0x80000005, WSAEMSGSIZE},              // BUFFER_OVERFLOW
+    {0xC000009A, WSAENOBUFS},               // INSUFFICIENT_RESOURCES
+    {0xC0000044, WSAENOBUFS},               // QUOTA_EXCEEDED
+    {0xC00000A1, WSAENOBUFS},               // WORKING_SET_QUOTA
+    {0xC000013D, WSAENOBUFS},               // REMOTE_RESOURCES
+    {0xC0000017, ERROR_NOT_ENOUGH_MEMORY},  // NO_MEMORY
+    {0xC000012D, ERROR_NOT_ENOUGH_MEMORY},  // COMMITMENT_LIMIT
+    {0xC000011F, WSAEMFILE},                // TOO_MANY_OPENED_FILES
+    {0xC000020A, WSAEADDRINUSE},            // ADDRESS_ALREADY_EXISTS
+    {0xC000020E, WSAEADDRINUSE},            // TOO_MANY_ADDRESSES
+    {0xC0000043, WSAEADDRINUSE},            // SHARING_VIOLATION
+    {0xC0000141, WSAEADDRNOTAVAIL},         // INVALID_ADDRESS
+    {0xC0000207, WSAEADDRNOTAVAIL},         // INVALID_ADDRESS_COMPONENT
+    {0xC0000022, WSAEACCES},                // ACCESS_DENIED
+    {0xC000000D, WSAEINVAL},                // INVALID_PARAMETER
+    {0xC0000005, WSAEFAULT},                // ACCESS_VIOLATION
+    {0xC0000008, ERROR_INVALID_HANDLE},     // INVALID_HANDLE
+    {0xC0000024, WSAENOTSOCK},              // OBJECT_TYPE_MISMATCH
+    {0xC000023B, WSAEISCONN},               // CONNECTION_ACTIVE
+    {0xC00000BB, WSAEOPNOTSUPP},            // NOT_SUPPORTED
 };
 
 struct words_row {
@@ -181,8 +180,8 @@ std::span<const error_row> error_table() noexcept { return rows; }
 
 std::string system_message(int raw) {
     wchar_t words[512];
-    constexpr DWORD how = FORMAT_MESSAGE_FROM_SYSTEM | FORMAT_MESSAGE_IGNORE_INSERTS |
-                          FORMAT_MESSAGE_MAX_WIDTH_MASK;
+    constexpr DWORD how =
+        FORMAT_MESSAGE_FROM_SYSTEM | FORMAT_MESSAGE_IGNORE_INSERTS | FORMAT_MESSAGE_MAX_WIDTH_MASK;
     DWORD length = sys::FormatMessageW(how, nullptr, static_cast<DWORD>(raw), 0, words,
                                        static_cast<DWORD>(std::size(words)), nullptr);
     while (length > 0 && (words[length - 1] <= L' ' || words[length - 1] == L'.')) {
@@ -193,18 +192,18 @@ std::string system_message(int raw) {
 
 int decode(verb what, int raw) noexcept {
     switch (what) {
-        case verb::connect:  // no local port is left (R28)
-            return raw == WSAEADDRINUSE || raw == WSAENOBUFS ? WSAEADDRNOTAVAIL : raw;
-        case verb::read:
-        case verb::read_exactly:
-        case verb::write:
-        case verb::write_some:
-            return raw == WSAECONNREFUSED || raw == ERROR_CONNECTION_REFUSED ? WSAECONNRESET : raw;
-        case verb::none:
-        case verb::sleep:
-        case verb::accept:
-        case verb::accept_detached:
-            break;
+    case verb::connect:  // no local port is left (R28)
+        return raw == WSAEADDRINUSE || raw == WSAENOBUFS ? WSAEADDRNOTAVAIL : raw;
+    case verb::read:
+    case verb::read_exactly:
+    case verb::write:
+    case verb::write_some:
+        return raw == WSAECONNREFUSED || raw == ERROR_CONNECTION_REFUSED ? WSAECONNRESET : raw;
+    case verb::none:
+    case verb::sleep:
+    case verb::accept:
+    case verb::accept_detached:
+        break;
     }
     return raw;
 }

@@ -26,8 +26,8 @@ int learn(extension& provider, SOCKET handle) noexcept {
     if (const int raw = fetch(handle, WSAID_CONNECTEX, provider.connect_ex)) {
         return raw;
     }
-    if (const int raw = fetch(handle, WSAID_GETACCEPTEXSOCKADDRS,
-                              provider.get_accept_ex_sockaddrs)) {
+    if (const int raw =
+            fetch(handle, WSAID_GETACCEPTEXSOCKADDRS, provider.get_accept_ex_sockaddrs)) {
         return raw;
     }
     provider.kernel_handles = is_kernel_handle(handle);

@@ -10,8 +10,8 @@ namespace thole::detail {
 namespace {
 
 int set_option(SOCKET socket, int level, int name, int value) noexcept {
-    const int failed = sys::setsockopt(socket, level, name, reinterpret_cast<const char*>(&value),
-                                       sizeof value);
+    const int failed =
+        sys::setsockopt(socket, level, name, reinterpret_cast<const char*>(&value), sizeof value);
     return failed == 0 ? 0 : sys::WSAGetLastError();
 }
 
@@ -99,9 +99,8 @@ void close_handle(SOCKET socket) noexcept { static_cast<void>(sys::closesocket(s
 
 int reset_on_close(SOCKET socket) noexcept {
     const linger at_once{1, 0};  // never a positive time: closesocket() would block (R110)
-    const int failed =
-        sys::setsockopt(socket, SOL_SOCKET, SO_LINGER, reinterpret_cast<const char*>(&at_once),
-                        sizeof at_once);
+    const int failed = sys::setsockopt(socket, SOL_SOCKET, SO_LINGER,
+                                       reinterpret_cast<const char*>(&at_once), sizeof at_once);
     return failed == 0 ? 0 : sys::WSAGetLastError();
 }
 

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "core/error_table.hpp"
+#include "core/loop_core.hpp"
 #include "win/handle.hpp"
 #include "win/verbs.hpp"
 
@@ -64,8 +65,8 @@ int iocp::attach(iocp_state& state) noexcept {
     state.provider = &provider;
     const bool stream = state.kind.role == socket_role::stream;
     const key about = stream ? key::operation : key::standing_accept;
-    if (sys::CreateIoCompletionPort(as_handle(state.socket), port_,
-                                    static_cast<ULONG_PTR>(about), 0) == nullptr) {
+    if (sys::CreateIoCompletionPort(as_handle(state.socket), port_, static_cast<ULONG_PTR>(about),
+                                    0) == nullptr) {
         return static_cast<int>(sys::GetLastError());
     }
     if (stream && provider.kernel_handles) {
@@ -121,8 +122,8 @@ socket_state* iocp::adopt(const loose_socket& loose, std::error_code& error) {
         static_cast<void>(socket_methods.local(loose.native, local));
     }
     int failed = 0;
-    iocp_state* state = take(static_cast<SOCKET>(loose.native),
-                             {socket_role::stream, local.family()}, failed);
+    iocp_state* state =
+        take(static_cast<SOCKET>(loose.native), {socket_role::stream, local.family()}, failed);
     if (state != nullptr) {
         state->bound = true;
     }

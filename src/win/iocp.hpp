@@ -45,7 +45,7 @@ struct listener_state final : iocp_state, listener_half {
 };
 
 class iocp final : public backend {
-  public:
+public:
     iocp() noexcept = default;
     ~iocp() override;
 
@@ -63,7 +63,7 @@ class iocp final : public backend {
     time_point now() const noexcept override;
     std::size_t held() const noexcept override { return held_; }
 
-  private:
+private:
     [[nodiscard]] iocp_state* take(SOCKET socket, socket_kind kind, int& failed) noexcept;
     [[nodiscard]] int attach(iocp_state& state) noexcept;
     // Whoever sleeps in wait() is this thread from now on.

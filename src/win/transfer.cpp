@@ -36,8 +36,8 @@ call move(operation& op, const iocp_state& state, int& raw) noexcept {
     overlapped = {};
     int failed = 0;
     if (is_write(op.what)) {
-        failed = sys::WSASend(state.socket, left.pieces, left.count, nullptr, 0, &overlapped,
-                              nullptr);
+        failed =
+            sys::WSASend(state.socket, left.pieces, left.count, nullptr, 0, &overlapped, nullptr);
     } else {
         DWORD flags = 0;  // MSG_WAITALL is not heard everywhere: read_exactly goes on by itself
         failed = sys::WSARecv(state.socket, left.pieces, left.count, nullptr, &flags, &overlapped,

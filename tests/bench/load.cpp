@@ -22,7 +22,7 @@ void batch_on_core_0() {
 }
 
 class server {
-  public:
+public:
     server(const arguments& a, const std::string& kind, long closes) : port_(bench::free_port()) {
         std::vector<std::string> line;
         std::istringstream wrap(a.text("wrap", ""));
@@ -77,7 +77,7 @@ class server {
         return false;
     }
 
-  private:
+private:
     void start(std::vector<std::string>& line, const std::string& cores) {
         pid_ = fork();
         if (pid_ == 0) {
@@ -142,7 +142,7 @@ int dial(int port, int host) {
 // Requests over many connections. closed: each sends its next one when it has its answer;
 // burst: all send, then all wait, so that the server's batch has a fixed size.
 class echo_clients {
-  public:
+public:
     echo_clients(int port, std::size_t conns, std::size_t size, bool burst)
         : size_(size), burst_(burst), conns_(conns), bytes_(std::max<std::size_t>(size, 65536)) {
         for (std::size_t i = 0; i < conns; ++i) {
@@ -183,7 +183,7 @@ class echo_clients {
 
     bench::latencies taken;
 
-  private:
+private:
     struct connection {
         int fd = -1;
         std::size_t got = 0;

@@ -25,7 +25,7 @@ struct settings {
 };
 
 class service {
-  public:
+public:
     service(thole::loop& on, tcp::listener door, const settings& how)
         : loop(on), door_(std::move(door)), given(how) {}
 
@@ -38,11 +38,11 @@ class service {
 
     thole::loop& loop;
 
-  private:
+private:
     tcp::listener door_;
     long closed_ = 0;
 
-  public:
+public:
     const settings given;
 };
 
@@ -95,7 +95,7 @@ struct callback_service : service {
         c.peer = std::move(peer);
         c.read();
     }
-    void drop(connection& c) {
+    [[gnu::noinline]] void drop(connection& c) {
         c.peer.close();
         idle.push_back(&c);
         gone();
@@ -195,6 +195,4 @@ void serve(const arguments& a, bench::result& /*unused*/) {
 
 }  // namespace
 
-int main(int count, char** words) {
-    return bench::peer_main(count, words, {"thole", &serve});
-}
+int main(int count, char** words) { return bench::peer_main(count, words, {"thole", &serve}); }

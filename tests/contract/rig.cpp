@@ -68,11 +68,12 @@ void rig::close(socket_state* state) {
 
 std::size_t rig::wait(time_point until) {
     detail::completions finished(core);
+    const std::size_t before = core.pending;
     const std::error_code error = net.wait(until, finished);
     report();
     INFO(error.message());
     REQUIRE_FALSE(error);
-    return finished.count();
+    return before - core.pending;
 }
 
 std::error_code rig::control(socket_state* state, request what, int value) {

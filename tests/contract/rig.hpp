@@ -32,7 +32,7 @@ class rig;
 // which a test that fails does.
 template <class Op>
 class asked : public Op {
-  public:
+public:
     explicit asked(rig& by) noexcept : by_(by) { this->act = &report; }
     ~asked();
 
@@ -40,10 +40,10 @@ class asked : public Op {
     [[nodiscard]] int reported() const noexcept { return reported_; }
     [[nodiscard]] std::error_code error() const noexcept { return this->outcome(); }
 
-  protected:
+protected:
     rig& by_;
 
-  private:
+private:
     static void report(detail::runnable& self, detail::turn) {
         auto& op = static_cast<asked&>(self);
         ++op.reported_;
@@ -54,7 +54,7 @@ class asked : public Op {
 };
 
 class transfer_ask : public asked<operation> {
-  public:
+public:
     using asked::asked;
     // Both give whether it finished at once.
     bool start(verb what, socket_state* on, std::span<std::byte> bytes);
@@ -62,7 +62,7 @@ class transfer_ask : public asked<operation> {
 };
 
 class accept_ask : public asked<tcp::accept_op> {
-  public:
+public:
     using asked::asked;
     bool start(socket_state* on);
     // What it got.
@@ -70,7 +70,7 @@ class accept_ask : public asked<tcp::accept_op> {
 };
 
 class connect_ask : public asked<tcp::connect_op> {
-  public:
+public:
     using asked::asked;
     bool start(socket_state* on, const endpoint& target);
 };
@@ -82,7 +82,7 @@ struct socket_pair {
 };
 
 class rig {
-  public:
+public:
     rig();
     rig(const rig&) = delete;
     rig& operator=(const rig&) = delete;
@@ -143,7 +143,7 @@ class rig {
 
     [[nodiscard]] bool is(std::string_view name) const noexcept { return backend() == name; }
 
-  private:
+private:
     template <class Op>
     friend class asked;
     void retire(operation& op) noexcept;

@@ -255,8 +255,8 @@ THOLE_TEST("AC08 an accept that was cancelled before loses no client", "[accept]
 THOLE_TEST("a dual-stack listener takes IPv4 clients as mapped addresses", "[accept]") {
     need_ipv6();
     scene in;
-    auto opened = tcp::listener::open(in.on, endpoint::any(address_family::ipv6, 0),
-                                      {.dual_stack = true});
+    auto opened =
+        tcp::listener::open(in.on, endpoint::any(address_family::ipv6, 0), {.dual_stack = true});
     REQUIRE(opened.error() == no_error);
     const std::uint16_t port = opened->local()->port();
     journal log;
@@ -264,8 +264,7 @@ THOLE_TEST("a dual-stack listener takes IPv4 clients as mapped addresses", "[acc
     noting<tcp::accept_op> accepting{noted{&log, "accept", &there}};
     for (const address_family family : {address_family::ipv4, address_family::ipv6}) {
         accepting.start(*opened);
-        const tcp::socket client =
-            run(in.on, client_of(in.on, endpoint::loopback(family, port)));
+        const tcp::socket client = run(in.on, client_of(in.on, endpoint::loopback(family, port)));
         settle(in.on);
         REQUIRE(there.is_open());
         CHECK(there.peer()->family() == address_family::ipv6);

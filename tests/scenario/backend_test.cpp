@@ -9,7 +9,7 @@ namespace {
 
 // Sets THOLE_BACKEND for a while.
 class wish {
-  public:
+public:
     explicit wish(const char* name) { raw::set_environment("THOLE_BACKEND", name); }
     wish(const wish&) = delete;
     wish& operator=(const wish&) = delete;
@@ -72,8 +72,7 @@ task<int> never_started() { co_return 1; }
 
 }  // namespace
 
-THOLE_TEST("a backend that is not there is an error with a reason, from every verb",
-           "[backend]") {
+THOLE_TEST("a backend that is not there is an error with a reason, from every verb", "[backend]") {
     loop on({.backend = not_here()});
     CHECK_FALSE(on);
     CHECK(on.error() == std::errc::not_supported);
@@ -86,7 +85,8 @@ THOLE_TEST("a backend that is not there is an error with a reason, from every ve
     CHECK(on.block_on(never_started()).error() == on.error());
     auto door = tcp::listener::open(on, endpoint::loopback(address_family::ipv4, 0));
     CHECK(door.error() == on.error());
-    timer lone(on, [](void*) {}, nullptr);
+    timer lone(
+        on, [](void*) {}, nullptr);
     CHECK(lone.arm(within(1s)) == on.error());
     on.post([] {});
     on.stop();
@@ -94,16 +94,29 @@ THOLE_TEST("a backend that is not there is an error with a reason, from every ve
     on.spawn(never_started());
 }
 
+THOLE_TEST("a callback on a loop that could not be made is told by its run", "[backend]") {
+    loop on({.backend = not_here()});
+    std::vector<std::error_code> told;
+    const auto note = [&told](result<tcp::socket> made) { told.push_back(made.error()); };
+    callback<tcp::connect_op, decltype(note)> connecting{note};
+    connecting.start(on, endpoint::loopback(address_family::ipv4, 1));
+    CHECK(told.empty());  // never inside the call
+    CHECK(on.run().error() == on.error());
+    REQUIRE(told.size() == 1);
+    CHECK(told[0] == on.error());
+    connecting.start(on, endpoint::loopback(address_family::ipv4, 1));
+    CHECK(on.poll().error() == on.error());
+    CHECK(told.size() == 2);
+}
+
 THOLE_TEST("a coroutine on another loop gets the error of one that could not be made",
            "[backend]") {
     scene in;
     loop broken({.backend = not_here()});
-    const std::error_code error =
-        run(in.on, [](loop& on) -> task<std::error_code> {
-            const auto made = co_await tcp::connect(
-                on, endpoint::loopback(address_family::ipv4, 9));
-            co_return made.error();
-        }(broken));
+    const std::error_code error = run(in.on, [](loop& on) -> task<std::error_code> {
+        const auto made = co_await tcp::connect(on, endpoint::loopback(address_family::ipv4, 9));
+        co_return made.error();
+    }(broken));
     CHECK(error == broken.error());
 }
 
@@ -135,8 +148,7 @@ THOLE_TEST("select refuses a descriptor that FD_SETSIZE cannot hold", "[backend]
     pair both = run(in.on, connected(in.on, door));
     {
         const raw::held_descriptors many(1024);
-        CHECK(run(in.on, error_of_connect(in.on, *door.local())) ==
-              std::errc::too_many_files_open);
+        CHECK(run(in.on, error_of_connect(in.on, *door.local())) == std::errc::too_many_files_open);
         CHECK(tcp::listener::open(in.on, endpoint::loopback(address_family::ipv4, 0)).error() ==
               std::errc::too_many_files_open);
         // A second loop's own descriptors do not fit either.

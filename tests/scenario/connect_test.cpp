@@ -212,8 +212,7 @@ THOLE_TEST("CN15 a socket that nobody bound connects, and so does a bound one", 
     tcp::listener door = open_door(in.on);
     run(in.on, connect_from(in.on, door, {}));
     run(in.on, connect_from(in.on, door, {.no_delay = true}));
-    run(in.on, connect_from(in.on, door,
-                            {.local = endpoint::loopback(address_family::ipv4, 0)}));
+    run(in.on, connect_from(in.on, door, {.local = endpoint::loopback(address_family::ipv4, 0)}));
 }
 
 namespace {

@@ -126,7 +126,8 @@ THOLE_TEST("the loop's end with everything pending resumes nothing", "[end]") {
     on.spawn(pends_on_sleep(seen));
     on.spawn(owns_all(seen, on));
     on.spawn(keeps_yielding(seen));
-    timer lone(on, [](void* count) { ++*static_cast<int*>(count); }, &timer_calls);
+    timer lone(
+        on, [](void* count) { ++*static_cast<int*>(count); }, &timer_calls);
     lone.arm(within(1h));
     CHECK(on.run_for(20ms).error() == no_error);
     CHECK(seen.gone.empty());

@@ -45,8 +45,7 @@ struct counting {
 
 }  // namespace
 
-THOLE_TEST("an operation of one's own is posted without an allocation, again and again",
-           "[loop]") {
+THOLE_TEST("an operation of one's own is posted without an allocation, again and again", "[loop]") {
     scene in;
     int runs = 0;
     posted node{counting{&runs}};
@@ -257,8 +256,7 @@ THOLE_TEST("a completion that throws leaves the other 63", "[loop]") {
     std::vector<int> order;
     for (int i = 1; i <= 64; ++i) {
         pairs.push_back(make_pair(in.on));
-        reads.push_back(
-            std::make_unique<callback<tcp::read_op, thrower>>(thrower{&order, i}));
+        reads.push_back(std::make_unique<callback<tcp::read_op, thrower>>(thrower{&order, i}));
         reads.back()->start(pairs.back().here,
                             std::span(buffer).subspan(static_cast<std::size_t>(i) - 1, 1));
     }

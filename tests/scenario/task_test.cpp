@@ -280,11 +280,10 @@ THOLE_TEST("block_on gives the value while other events go on", "[task]") {
     sleeping.start(in.on, within(1ms));
     reading.start(both.here, std::span(buffer));
     in.on.spawn(send(both.there, "x"));
-    const auto value = in.on.block_on(
-        [](deadline until) -> task<int> {
-            (void)co_await sleep_until(until);
-            co_return 7;
-        }(within(100ms)));
+    const auto value = in.on.block_on([](deadline until) -> task<int> {
+        (void)co_await sleep_until(until);
+        co_return 7;
+    }(within(100ms)));
     CHECK(value.value() == 7);
     CHECK(log.times("sleep") == 1);
     CHECK(log.times("read") == 1);

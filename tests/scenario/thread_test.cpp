@@ -19,13 +19,15 @@ void need_real_waiting() {
 
 // Keeps a loop waiting until it is released.
 class parked_loop {
-  public:
-    explicit parked_loop(loop& on) : timer_(on, [](void*) {}, nullptr) {
+public:
+    explicit parked_loop(loop& on)
+        : timer_(
+              on, [](void*) {}, nullptr) {
         timer_.arm(within(patience));
     }
     void release() { timer_.disarm(); }
 
-  private:
+private:
     timer timer_;
 };
 

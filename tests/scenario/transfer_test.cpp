@@ -199,8 +199,7 @@ task<> read_the_rest(tcp::socket& from, std::size_t& count) {
 
 }  // namespace
 
-THOLE_TEST("a second write and shutdown_write are refused while a write is pending",
-           "[transfer]") {
+THOLE_TEST("a second write and shutdown_write are refused while a write is pending", "[transfer]") {
     scene in;
     pair both = make_pair(in.on);
     journal log;
@@ -240,8 +239,7 @@ task<> million_empty_reads(loop& on, pair& both, std::size_t times, bool& others
 
 }  // namespace
 
-THOLE_TEST("a million reads that finish at once: a bounded stack, and others run",
-           "[transfer]") {
+THOLE_TEST("a million reads that finish at once: a bounded stack, and others run", "[transfer]") {
     scene in;
     pair both = make_pair(in.on);
     bool others_ran = false;

@@ -18,11 +18,20 @@ constexpr backend_kind kinds[] = {backend_kind::epoll, backend_kind::select};
 task<result<tcp::socket>> next(tcp::listener& door) { co_return co_await door.accept(within(5s)); }
 
 THOLE_TEST("R70: what concerns one client is never the listener's error", "[scripted]") {
-    const int rows[] = {ECONNABORTED, EPROTO,       EINTR,      ENETDOWN,    ENOPROTOOPT,
-                        EHOSTDOWN,    EHOSTUNREACH, EOPNOTSUPP, ENETUNREACH, EPERM,
-                        ETIMEDOUT,
+    const int rows[] = {
+        ECONNABORTED,
+        EPROTO,
+        EINTR,
+        ENETDOWN,
+        ENOPROTOOPT,
+        EHOSTDOWN,
+        EHOSTUNREACH,
+        EOPNOTSUPP,
+        ENETUNREACH,
+        EPERM,
+        ETIMEDOUT,
 #if defined(ENONET)
-                        ENONET,
+        ENONET,
 #endif
     };
     for (const backend_kind kind : kinds) {
@@ -145,8 +154,7 @@ THOLE_TEST("a listener's options are set before it is bound", "[scripted]") {
     }
     script::reset();
     {
-        const tcp::listener door =
-            open_door(r.on, address_family::ipv4, {.reuse_address = false});
+        const tcp::listener door = open_door(r.on, address_family::ipv4, {.reuse_address = false});
         CHECK(option_of(SOL_SOCKET, SO_REUSEADDR) == -1);
     }
     if (!raw::has_ipv6()) {
@@ -176,8 +184,7 @@ THOLE_TEST("a listener that cannot be made leaves nothing open", "[scripted]") {
         CAPTURE(error.name, error.raw);
         script::reset();
         script::on(error.name).gives(-1, error.raw);
-        const auto door =
-            tcp::listener::open(r.on, endpoint::loopback(address_family::ipv4, 0));
+        const auto door = tcp::listener::open(r.on, endpoint::loopback(address_family::ipv4, 0));
         CHECK_FALSE(door);
         CHECK((door.error() == error.meaning || door.error() == std::errc::no_buffer_space));
         REQUIRE(r.on.poll());

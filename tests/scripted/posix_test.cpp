@@ -112,8 +112,8 @@ THOLE_TEST("R58: each attempt has a socket of its own, closed after its failure"
                 order.push_back(one.name);
             }
         }
-        const std::vector<std::string_view> expected = {"socket", "connect", "close",  "socket",
-                                                        "connect", "close",  "socket", "connect"};
+        const std::vector<std::string_view> expected = {"socket",  "connect", "close",  "socket",
+                                                        "connect", "close",   "socket", "connect"};
         CHECK(std::vector(order.begin(), order.begin() + 8) == expected);
     }
 }
@@ -125,8 +125,9 @@ THOLE_TEST("SO_ERROR tells why a connect failed, and is asked once", "[scripted]
         raw::socket closed = raw::socket::bind(address_family::ipv4, -1);
         // The loopback refuses at once, and so takes the error: it is given back here.
         script::on("connect").gives(-1, EINPROGRESS).after_it();
-        script::on("getsockopt").when([](const call& c) { return c.option == SO_ERROR; }).then(
-            [](call& c) { *static_cast<int*>(c.out) = EHOSTUNREACH; });
+        script::on("getsockopt")
+            .when([](const call& c) { return c.option == SO_ERROR; })
+            .then([](call& c) { *static_cast<int*>(c.out) = EHOSTUNREACH; });
         const auto failed = r.on.block_on(dial(r.on, closed.local()));
         CHECK(failed.error() == std::errc::host_unreachable);
         int asked = 0;

@@ -21,7 +21,7 @@ using namespace std::chrono_literals;
 
 // A loop under a script that starts and ends empty.
 class rig {
-  public:
+public:
     explicit rig(backend_kind kind) : on((script::reset(), loop_options{.backend = kind})) {
         REQUIRE(static_cast<bool>(on));
     }
@@ -39,12 +39,12 @@ class rig {
         }
     }
 
-  private:
+private:
     struct silence {
         ~silence() { script::reset(); }
     } last_;
 
-  public:
+public:
     loop on;
 };
 
@@ -61,8 +61,7 @@ using made = ends<result<tcp::socket>>;
 using connecting = callback<tcp::connect_op, made::add>;
 using accepting = callback<tcp::accept_op, made::add>;
 
-[[nodiscard]] inline tcp::listener open_door(loop& on,
-                                             address_family family = address_family::ipv4,
+[[nodiscard]] inline tcp::listener open_door(loop& on, address_family family = address_family::ipv4,
                                              tcp::listen_options options = {}) {
     return tcp::listener::open(on, endpoint::loopback(family, 0), options).value();
 }

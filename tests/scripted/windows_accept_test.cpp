@@ -14,7 +14,7 @@ using namespace thole::test;
 using script::call;
 using script::count;
 
-constexpr DWORD reset_status = 0xC000020D;   // STATUS_CONNECTION_RESET
+constexpr DWORD reset_status = 0xC000020D;    // STATUS_CONNECTION_RESET
 constexpr DWORD netname_status = 0xC00000C9;  // STATUS_NETWORK_NAME_DELETED
 
 task<result<tcp::socket>> next(tcp::listener& door) { co_return co_await door.accept(within(5s)); }
@@ -177,8 +177,10 @@ THOLE_TEST("R39: no resources for the next accept: told once, and the listener r
     for (const int raw : {WSAEMFILE, WSAENOBUFS}) {
         CAPTURE(raw);
         rig r(backend_kind::iocp);
-        script::rule& failing = script::on("WSASocketW").from(1).forever().gives(
-            static_cast<std::intptr_t>(INVALID_SOCKET), raw);
+        script::rule& failing = script::on("WSASocketW")
+                                    .from(1)
+                                    .forever()
+                                    .gives(static_cast<std::intptr_t>(INVALID_SOCKET), raw);
         tcp::listener door = open_door(r.on);
         auto none = r.on.block_on(next(door));
         CHECK_FALSE(none);

@@ -208,7 +208,8 @@ THOLE_TEST("a provider without the extension functions is an error that says so"
 // Posts from another thread while PostQueuedCompletionStatus fails as `failing` says.
 void post_under(rig& r, int each, const std::function<void(int)>& before_each) {
     std::atomic<int> seen{0};
-    timer keep(r.on, [](void*) {}, nullptr);
+    timer keep(
+        r.on, [](void*) {}, nullptr);
     REQUIRE_FALSE(keep.arm(within(1h)));
     std::thread other([&] {
         for (int i = 0; i < each; ++i) {
@@ -252,7 +253,8 @@ THOLE_TEST("R13: a wake that cannot be posted is not lost", "[scripted]") {
 THOLE_TEST("R13: stop wakes a loop although nothing can be posted", "[scripted]") {
     rig r(backend_kind::iocp);
     script::on("PostQueuedCompletionStatus").forever().gives(FALSE, 1450);
-    timer keep(r.on, [](void*) {}, nullptr);
+    timer keep(
+        r.on, [](void*) {}, nullptr);
     REQUIRE_FALSE(keep.arm(within(1h)));
     for (int i = 0; i < 50; ++i) {
         std::thread other([&] { r.on.stop(); });

@@ -25,7 +25,7 @@ struct reception {
 
 // A blocking TCP socket. Its calls wait for ten seconds at the most.
 class socket {
-  public:
+public:
     static constexpr std::uintptr_t none = ~std::uintptr_t{0};
 
     socket() noexcept = default;
@@ -51,17 +51,17 @@ class socket {
     void close() noexcept;
     [[nodiscard]] endpoint local() const;
 
-  private:
+private:
     std::uintptr_t native_ = none;
 };
 
 // A listener whose backlog is full: a connection to it stays pending.
 class silent_port {
-  public:
+public:
     silent_port();
     [[nodiscard]] endpoint where() const { return door_.local(); }
 
-  private:
+private:
     socket door_;
     std::vector<socket> waiting_;
 };
@@ -73,13 +73,13 @@ class silent_port {
 
 // Opens descriptors until the number `highest` is taken. POSIX; elsewhere none.
 class held_descriptors {
-  public:
+public:
     explicit held_descriptors(int highest);
     held_descriptors(const held_descriptors&) = delete;
     held_descriptors& operator=(const held_descriptors&) = delete;
     ~held_descriptors();
 
-  private:
+private:
     std::vector<int> held_;
 };
 

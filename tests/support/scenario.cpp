@@ -22,9 +22,7 @@ task<tcp::socket> accepted(tcp::listener& door) {
 }  // namespace
 
 // Any thread, so without an assertion; the scene has one.
-backend_kind kind_of_run() {
-    return parse_backend(backend()).value_or(backend_kind::automatic);
-}
+backend_kind kind_of_run() { return parse_backend(backend()).value_or(backend_kind::automatic); }
 
 loop_options options_of_run() { return {.backend = kind_of_run()}; }
 bool on_sim() { return kind_of_run() == backend_kind::sim; }

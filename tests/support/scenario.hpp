@@ -39,13 +39,13 @@ inline constexpr std::chrono::seconds patience{40};
 
 // A timer that must not be the first to fire: the upper bounds of cases.md 6.1.6.
 class guard {
-  public:
+public:
     guard(loop& on, std::chrono::nanoseconds time) : on_(on), timer_(on, &expired, this) {
         timer_.arm(within(time));
     }
     [[nodiscard]] bool fired() const noexcept { return fired_; }
 
-  private:
+private:
     static void expired(void* self) {
         static_cast<guard*>(self)->fired_ = true;
         static_cast<guard*>(self)->on_.stop();
@@ -58,7 +58,7 @@ class guard {
 
 // A loop of the run's backend. When it goes, everything that was opened since must be closed.
 class scene {
-  public:
+public:
     scene();
     scene(const scene&) = delete;
     scene& operator=(const scene&) = delete;
@@ -67,11 +67,11 @@ class scene {
     // Ends the loop before the scene's own end.
     void end_loop() { held_.reset(); }
 
-  private:
+private:
     std::size_t handles_before_;
     std::optional<loop> held_;
 
-  public:
+public:
     loop& on;
 };
 
@@ -106,22 +106,22 @@ struct pair {
 
 // Bound, and not listening.
 class closed_port {
-  public:
+public:
     closed_port();
     [[nodiscard]] endpoint where() const { return where_; }
 
-  private:
+private:
     raw::socket held_;
     endpoint where_;
 };
 
 // A connection to it stays pending for ever.
 class silent_port {
-  public:
+public:
     explicit silent_port(loop& on);
     [[nodiscard]] endpoint where() const { return where_; }
 
-  private:
+private:
     std::optional<raw::silent_port> raw_;
     tcp::listener door_;
     std::vector<tcp::socket> waiting_;
@@ -130,7 +130,7 @@ class silent_port {
 
 // What finished, in order.
 class journal {
-  public:
+public:
     struct entry {
         std::string_view who;
         std::error_code error;
@@ -151,7 +151,7 @@ class journal {
     // Its first end; fails where there is none.
     [[nodiscard]] const entry& of(std::string_view who) const;
 
-  private:
+private:
     std::vector<entry> entries_;
     loop* stops_ = nullptr;
     std::size_t stop_count_ = 0;
@@ -165,9 +165,7 @@ struct noted {
 
     void operator()(result<void> end) const { in->note(who, end.error()); }
     void operator()(const transfer& end) const { in->note(who, end.error, end.count); }
-    void operator()(result<std::size_t> end) const {
-        in->note(who, end.error(), end ? *end : 0);
-    }
+    void operator()(result<std::size_t> end) const { in->note(who, end.error(), end ? *end : 0); }
     void operator()(result<tcp::socket> end) const {
         if (end && made != nullptr) {
             *made = std::move(*end);
@@ -190,11 +188,11 @@ using noting = callback<Op, noted>;
 
 // One thread waits for another. (mingw's GCC 12 hangs in std::latch and atomic waits.)
 class baton {
-  public:
+public:
     void pass();
     void wait();
 
-  private:
+private:
     std::mutex mutex_;
     std::condition_variable changed_;
     std::size_t passed_ = 0;

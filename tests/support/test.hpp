@@ -18,7 +18,7 @@ std::string_view backend();
 // Runs the body of a THOLE_TEST and catches what skip() throws.
 void run_body(void (*body)());
 
-}
+}  // namespace thole::test
 
 #define THOLE_TEST_JOIN_(a, b) a##b
 #define THOLE_TEST_JOIN(a, b) THOLE_TEST_JOIN_(a, b)

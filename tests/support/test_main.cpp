@@ -170,15 +170,11 @@ private:
 
 CATCH_REGISTER_LISTENER(listener)
 
-}
+}  // namespace
 
-std::string_view backend() {
-    return the_backend;
-}
+std::string_view backend() { return the_backend; }
 
-void skip(std::string reason) {
-    throw skipped{std::move(reason)};
-}
+void skip(std::string reason) { throw skipped{std::move(reason)}; }
 
 void run_body(void (*body)()) {
     try {
@@ -189,7 +185,7 @@ void run_body(void (*body)()) {
     }
 }
 
-}
+}  // namespace thole::test
 
 int main(int count, char** words) {
     std::string suite;

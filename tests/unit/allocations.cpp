@@ -10,9 +10,7 @@ namespace {
 std::atomic<std::size_t> count{0};
 }
 
-std::size_t thole::test::allocations() noexcept {
-    return count.load(std::memory_order_relaxed);
-}
+std::size_t thole::test::allocations() noexcept { return count.load(std::memory_order_relaxed); }
 
 void* operator new(std::size_t size) {
     count.fetch_add(1, std::memory_order_relaxed);

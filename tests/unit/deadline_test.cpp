@@ -42,11 +42,11 @@ THOLE_TEST("floating durations round up as well", "[deadline]") {
     CHECK(within(seconds(1.5e-9)).count() == 2);
     CHECK(within(microseconds(0.5F)).count() == 500);
     CHECK(within(seconds(0.0)).count() == 0);
-    CHECK(within(seconds(-0.5)).count() == -500'000'000);
+    CHECK(within(seconds(-0.5)).over());
     CHECK(within(seconds(std::numeric_limits<double>::infinity())) == never);
     CHECK(within(seconds(std::numeric_limits<double>::quiet_NaN())) == never);
     CHECK(within(seconds(1e300)) == never);
-    CHECK(within(seconds(-1e300)).count() < 0);
+    CHECK(within(seconds(-1e300)).over());
     CHECK(within(seconds(-std::numeric_limits<double>::infinity())).kind() == form::relative);
 }
 
@@ -64,15 +64,14 @@ THOLE_TEST("what 64 bits cannot hold is never, and what they can is exact", "[de
 
 THOLE_TEST("a negative duration has passed already, whatever its size", "[deadline]") {
     CHECK(within(0s).count() == 0);
-    CHECK(within(-1ns).count() == -1);
-    CHECK(within(-5s).count() == -5'000'000'000);
+    CHECK(within(-1ns).over());
+    CHECK(within(-5s).over());
     for (const deadline past :
          {within(ns::min()), within(std::chrono::hours::min()), within(std::chrono::seconds::min()),
           within(std::chrono::years(-400))}) {
         CHECK(past.kind() == form::relative);
-        CHECK(past.count() < 0);
-        // The loop adds it to a clock: that must not overflow.
-        CHECK(past.count() >= std::numeric_limits<std::int64_t>::min() / 2);
+        CHECK(past.count() == 0);  // the loop adds it to a clock: that must not overflow
+        CHECK(past.over());
     }
 }
 
@@ -81,8 +80,8 @@ THOLE_TEST("a point of the clock", "[deadline]") {
     CHECK(at(when).kind() == form::absolute);
     CHECK(at(when).count() == 12345);
     CHECK(at(time_point::max()) == never);
-    CHECK(at(time_point::min()).kind() == form::absolute);
-    CHECK(at(time_point{}) != within(0s));
+    CHECK(at(time_point::min()).over());  // no clock starts before its own zero
+    CHECK(at(time_point{}).over());
     CHECK(at(when) == at(when));
     CHECK(at(when) != at(when + 1ns));
 }

@@ -20,26 +20,38 @@ using thole::detail::error_table;
 
 std::error_code code_of(const error_row& row) { return {row.raw, thole::system_category()}; }
 
-constexpr std::array endings = {
-    errc::end_of_stream,         errc::cancelled,      errc::deadline_reached,
-    errc::closed,                errc::limit_reached,  errc::operation_in_progress,
-    errc::name_not_found,        errc::name_lookup_failed};
+constexpr std::array endings = {errc::end_of_stream,    errc::cancelled,
+                                errc::deadline_reached, errc::closed,
+                                errc::limit_reached,    errc::operation_in_progress,
+                                errc::name_not_found,   errc::name_lookup_failed};
 
 // What the kernels' codes can mean, and what ours do.
-constexpr std::array meanings = {
-    std::errc::connection_refused,    std::errc::connection_reset,
-    std::errc::connection_aborted,    std::errc::timed_out,
-    std::errc::network_unreachable,   std::errc::host_unreachable,
-    std::errc::network_down,          std::errc::broken_pipe,
-    std::errc::not_connected,         std::errc::already_connected,
-    std::errc::address_in_use,        std::errc::address_not_available,
-    std::errc::too_many_files_open,   std::errc::no_buffer_space,
-    std::errc::not_enough_memory,     std::errc::permission_denied,
-    std::errc::operation_not_permitted, std::errc::bad_file_descriptor,
-    std::errc::operation_canceled,    std::errc::operation_in_progress,
-    std::errc::invalid_argument,      std::errc::interrupted,
-    std::errc::message_size,          std::errc::not_supported,
-    std::errc::io_error,              std::errc::resource_deadlock_would_occur};
+constexpr std::array meanings = {std::errc::connection_refused,
+                                 std::errc::connection_reset,
+                                 std::errc::connection_aborted,
+                                 std::errc::timed_out,
+                                 std::errc::network_unreachable,
+                                 std::errc::host_unreachable,
+                                 std::errc::network_down,
+                                 std::errc::broken_pipe,
+                                 std::errc::not_connected,
+                                 std::errc::already_connected,
+                                 std::errc::address_in_use,
+                                 std::errc::address_not_available,
+                                 std::errc::too_many_files_open,
+                                 std::errc::no_buffer_space,
+                                 std::errc::not_enough_memory,
+                                 std::errc::permission_denied,
+                                 std::errc::operation_not_permitted,
+                                 std::errc::bad_file_descriptor,
+                                 std::errc::operation_canceled,
+                                 std::errc::operation_in_progress,
+                                 std::errc::invalid_argument,
+                                 std::errc::interrupted,
+                                 std::errc::message_size,
+                                 std::errc::not_supported,
+                                 std::errc::io_error,
+                                 std::errc::resource_deadlock_would_occur};
 
 const error_row* row_meaning(std::errc meaning) {
     for (const error_row& row : error_table()) {

@@ -83,7 +83,7 @@ THOLE_TEST("rouse without an item: once a sleep", "[inbox]") {
 
 // A consumer that really sleeps, and has no safety timeout: a lost wake hangs it.
 class sleeper {
-  public:
+public:
     void wake() {
         {
             const std::lock_guard lock(mutex_);
@@ -102,7 +102,7 @@ class sleeper {
         return wakes_;
     }
 
-  private:
+private:
     std::mutex mutex_;
     std::condition_variable changed_;
     long wakes_ = 0;

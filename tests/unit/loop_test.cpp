@@ -280,7 +280,8 @@ THOLE_TEST("a timer disarmed by a handler of the same turn does not fire", "[loo
 THOLE_TEST("a timer may be destroyed armed, also by its own function", "[loop]") {
     sim_loop on;
     {
-        timer t(on, [](void*) { FAIL("destroyed"); }, nullptr);
+        timer t(
+            on, [](void*) { FAIL("destroyed"); }, nullptr);
         CHECK_FALSE(t.arm(within(1ms)));
     }
     CHECK(on.run().value() == 0);
@@ -295,7 +296,8 @@ THOLE_TEST("a timer may be destroyed armed, also by its own function", "[loop]")
 THOLE_TEST("an endless queue of posts starves no timer", "[loop]") {
     sim_loop on;
     bool fired = false;
-    timer t(on, [](void* context) { *static_cast<bool*>(context) = true; }, &fired);
+    timer t(
+        on, [](void* context) { *static_cast<bool*>(context) = true; }, &fired);
     CHECK_FALSE(t.arm(within(-1s)));
     int posts = 0;
     struct again {

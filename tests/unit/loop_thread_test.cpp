@@ -23,8 +23,8 @@ using thole::within;
 // Every backend that this platform has.
 std::vector<backend_kind> kinds() {
     std::vector<backend_kind> found;
-    for (const backend_kind kind : {backend_kind::sim, backend_kind::epoll, backend_kind::select,
-                                    backend_kind::iocp}) {
+    for (const backend_kind kind :
+         {backend_kind::sim, backend_kind::epoll, backend_kind::select, backend_kind::iocp}) {
         if (loop(thole::loop_options{.backend = kind})) {
             found.push_back(kind);
         }
@@ -73,7 +73,8 @@ void post_from_threads(backend_kind kind) {
     int handled = 0;
     bool ordered = true;
     std::vector<int> next(producers, 0);
-    timer keep(on, [](void*) {}, nullptr);
+    timer keep(
+        on, [](void*) {}, nullptr);
     REQUIRE_FALSE(keep.arm(within(1h)));
     std::vector<std::thread> threads;
     for (int p = 0; p < producers; ++p) {
@@ -115,7 +116,8 @@ THOLE_TEST("one letter at a time, each to a sleeping loop", "[loop][threads]") {
         }
         CAPTURE(to_string(kind));
         loop on(thole::loop_options{.backend = kind});
-        timer keep(on, [](void*) {}, nullptr);
+        timer keep(
+            on, [](void*) {}, nullptr);
         REQUIRE_FALSE(keep.arm(within(1h)));
         std::atomic<int> seen{0};
         std::thread other([&] {
@@ -139,7 +141,8 @@ THOLE_TEST("stop from another thread ends a run that sleeps", "[loop][threads]")
         }
         CAPTURE(to_string(kind));
         loop on(thole::loop_options{.backend = kind});
-        timer keep(on, [](void*) {}, nullptr);
+        timer keep(
+            on, [](void*) {}, nullptr);
         REQUIRE_FALSE(keep.arm(within(1h)));
         for (int i = 0; i < 200; ++i) {
             std::thread other([&] { on.stop(); });

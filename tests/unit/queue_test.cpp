@@ -73,8 +73,6 @@ THOLE_TEST("an operation queue against a deque", "[queue]") {
         } else {
             queue.remove(op);
             expected.erase(found);
-            REQUIRE(op.next == nullptr);
-            REQUIRE(op.prev == nullptr);
         }
         REQUIRE(queue.empty() == expected.empty());
         const thole::operation* at = queue.front();

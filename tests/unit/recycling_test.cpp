@@ -104,7 +104,8 @@ THOLE_TEST("callbacks, timers and posts allocate nothing in the steady state", "
     sim_loop on;
     int sum = 0;
     callback<thole::sleep_op, add> op{add{&sum}};
-    timer t(on, [](void* context) { ++*static_cast<int*>(context); }, &sum);
+    timer t(
+        on, [](void* context) { ++*static_cast<int*>(context); }, &sum);
     auto bump = [&] { ++sum; };
     thole::posted<decltype(bump)> node(bump);
     const auto all = [&]() -> task<> {

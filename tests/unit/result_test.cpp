@@ -22,7 +22,7 @@ struct counted {
     static inline int moves = 0;
     int value = 0;
 
-    explicit counted(int v = 0) : value(v) { ++alive; }
+    explicit counted(int v = 0) noexcept : value(v) { ++alive; }
     counted(const counted& other) : value(other.value) {
         ++alive;
         ++copies;
@@ -200,8 +200,7 @@ THOLE_TEST("results compare by state, then by value or error", "[result]") {
     CHECK(result<int>(1) != result<int>(2));
     CHECK(result<int>(1) != result<int>(unexpected(refused)));
     CHECK(result<int>(unexpected(refused)) == result<int>(unexpected(refused)));
-    CHECK(result<int>(unexpected(refused)) !=
-          result<int>(unexpected(std::errc::timed_out)));
+    CHECK(result<int>(unexpected(refused)) != result<int>(unexpected(std::errc::timed_out)));
     CHECK(result<void>{} == result<void>{});
     CHECK(result<void>{} != result<void>(unexpected(refused)));
 }

@@ -164,7 +164,7 @@ THOLE_TEST("a task that never started may be dropped", "[task]") {
         CHECK(dropped);
         CHECK(alive == 1);
         task<> moved = std::move(dropped);
-        CHECK_FALSE(dropped);  // NOLINT: moved from on purpose
+        CHECK_FALSE(dropped);                          // NOLINT: moved from on purpose
         moved = work(std::make_unique<trace>(alive));  // the old one goes
     }
     CHECK(alive == 0);

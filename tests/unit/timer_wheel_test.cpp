@@ -137,8 +137,8 @@ THOLE_TEST("take_any gives every node, fresh, placed or due", "[timer_wheel]") {
 }
 
 THOLE_TEST("a lone far timer costs a few wakes, whatever its distance", "[timer_wheel]") {
-    for (const std::int64_t due : {10 * tick, second, 3600 * second, 24 * 3600 * second, year,
-                                   80 * year}) {
+    for (const std::int64_t due :
+         {10 * tick, second, 3600 * second, 24 * 3600 * second, year, 80 * year}) {
         CAPTURE(due);
         timer_wheel wheel(0);
         timer_node node;

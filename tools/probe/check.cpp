@@ -15,7 +15,7 @@ std::optional<T> known(const thole::result<T>& from) {
     return from ? std::optional<T>(*from) : std::nullopt;
 }
 
-} // namespace
+}  // namespace
 
 thole::task<> probe_one(thole::loop& on, finding& into) {
     const thole::time_point begin = on.now();
@@ -28,7 +28,7 @@ thole::task<> probe_one(thole::loop& on, finding& into) {
     if (made) {
         into.connect_ms = into.total_ms;
         into.local = known(made->local());
-        if (auto peer = made->peer()) into.remote = *peer; // 0.0.0.0 was the loopback address
+        if (auto peer = made->peer()) into.remote = *peer;  // 0.0.0.0 was the loopback address
         if (into.asked.hold) {
             into.ended = phase::receive;
             std::array<std::byte, 512> buffer;
@@ -36,7 +36,7 @@ thole::task<> probe_one(thole::loop& on, finding& into) {
             into.total_ms = since();
             if (got) {
                 into.first_byte_ms = into.total_ms;
-            } else if (got.error() != thole::errc::deadline_reached) { // a quiet peer is open
+            } else if (got.error() != thole::errc::deadline_reached) {  // a quiet peer is open
                 into.error = got.error();
             }
         }
@@ -62,4 +62,4 @@ std::vector<finding> check(thole::loop& on, const std::vector<target>& targets,
     return all;
 }
 
-} // namespace probe
+}  // namespace probe

@@ -18,4 +18,4 @@ namespace probe {
 /// Probes four peers of its own. Throws std::system_error where a peer cannot be made.
 [[nodiscard]] std::vector<demonstration> demo(thole::loop& on);
 
-} // namespace probe
+}  // namespace probe

@@ -38,7 +38,7 @@ command_line refuse(std::string_view why) {
 raw_words sort_words(int count, char** words) {
     raw_words given;
     CLI::App app;
-    app.set_help_flag(); // help is a word like the others: it must not stop the parsing
+    app.set_help_flag();  // help is a word like the others: it must not stop the parsing
     app.allow_windows_style_options(false);
     app.allow_extras();
     app.require_subcommand(0, 1);
@@ -57,7 +57,7 @@ raw_words sort_words(int count, char** words) {
     given.check = check->parsed();
     given.demo = demo->parsed();
     given.unexpected = app.remaining(true);
-    std::erase(given.unexpected, "--"); // CLI11 lists it, though it does what it should
+    std::erase(given.unexpected, "--");  // CLI11 lists it, though it does what it should
     return given;
 }
 
@@ -130,7 +130,7 @@ command_line judge(const raw_words& given) {
     return out;
 }
 
-} // namespace
+}  // namespace
 
 command_line read_command_line(int count, char** words) {
     try {
@@ -140,4 +140,4 @@ command_line read_command_line(int count, char** words) {
     }
 }
 
-} // namespace probe
+}  // namespace probe

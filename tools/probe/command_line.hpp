@@ -12,8 +12,8 @@ namespace probe {
 
 struct command_line {
     enum class job {
-        say,    ///< print `text` on stdout, done
-        refuse, ///< print `text` on stderr, a usage error
+        say,     ///< print `text` on stdout, done
+        refuse,  ///< print `text` on stderr, a usage error
         version,
         check,
         demo,
@@ -31,4 +31,4 @@ struct command_line {
 enum class topic { all, check, demo };
 [[nodiscard]] std::string_view help_text(topic about) noexcept;
 
-} // namespace probe
+}  // namespace probe

@@ -36,7 +36,7 @@ demonstration plan(const char* words, const peer& with, outcome expected, const 
     return made;
 }
 
-} // namespace
+}  // namespace
 
 std::vector<demonstration> demo(thole::loop& on) {
     peer open(peer::kind::listening);
@@ -56,4 +56,4 @@ std::vector<demonstration> demo(thole::loop& on) {
     return all;
 }
 
-} // namespace probe
+}  // namespace probe

@@ -72,7 +72,7 @@ Options:
   --json          one JSON object on stdout
 )";
 
-} // namespace
+}  // namespace
 
 std::string_view help_text(topic about) noexcept {
     switch (about) {
@@ -86,4 +86,4 @@ std::string_view help_text(topic about) noexcept {
     return all_text;
 }
 
-} // namespace probe
+}  // namespace probe

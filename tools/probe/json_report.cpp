@@ -107,7 +107,7 @@ std::string line_of(const json& value) {
     return value.dump(2, ' ', false, json::error_handler_t::replace) + '\n';
 }
 
-} // namespace
+}  // namespace
 
 std::string as_json(const run_record& of) {
     json out = {
@@ -136,4 +136,4 @@ std::string version_as_json() {
     return line_of({{"schema", 1}, {"tool", "thole-probe"}, {"version", thole::version}});
 }
 
-} // namespace probe
+}  // namespace probe

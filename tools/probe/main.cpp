@@ -77,8 +77,8 @@ int start(const command_line& given) {
     return run(given);
 }
 
-} // namespace
-} // namespace probe
+}  // namespace
+}  // namespace probe
 
 int main(int count, char** words) {
     try {

@@ -14,9 +14,9 @@ namespace probe {
 class peer {
 public:
     enum class kind {
-        listening, ///< the system accepts for it
-        bound,     ///< has its port and does not listen
-        silent,    ///< listens, and the system never answers
+        listening,  ///< the system accepts for it
+        bound,      ///< has its port and does not listen
+        silent,     ///< listens, and the system never answers
     };
     explicit peer(kind of);
     peer(const peer&) = delete;
@@ -33,7 +33,7 @@ public:
 
 private:
     void open(kind of);
-    void fill(); ///< connects to it until a connect stays pending
+    void fill();  ///< connects to it until a connect stays pending
     void close() noexcept;
 
     std::uintptr_t door_;
@@ -45,4 +45,4 @@ private:
 /// What the system's raw codes are: "errno" or "winsock".
 [[nodiscard]] std::string_view code_family() noexcept;
 
-} // namespace probe
+}  // namespace probe

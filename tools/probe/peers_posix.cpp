@@ -46,7 +46,7 @@ void drop(std::uintptr_t& socket) noexcept {
     socket = none;
 }
 
-} // namespace
+}  // namespace
 
 peer::peer(kind of) : door_(none), taken_(none) {
     try {
@@ -120,4 +120,4 @@ void peer::close() noexcept {
 
 std::string_view code_family() noexcept { return "errno"; }
 
-} // namespace probe
+}  // namespace probe

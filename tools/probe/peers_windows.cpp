@@ -48,7 +48,7 @@ bool answers_only_on_accept(SOCKET door) {
                         reinterpret_cast<const char*>(&yes), sizeof yes) == 0;
 }
 
-} // namespace
+}  // namespace
 
 peer::peer(kind of) : door_(none), taken_(none) {
     WSADATA unused;
@@ -129,4 +129,4 @@ void peer::close() noexcept {
 
 std::string_view code_family() noexcept { return "winsock"; }
 
-} // namespace probe
+}  // namespace probe

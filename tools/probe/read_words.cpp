@@ -55,7 +55,7 @@ std::string why_no_target(const std::string& text) {
                        shown);
 }
 
-} // namespace
+}  // namespace
 
 reading<target> read_target(const std::string& text) {
     const thole::result<thole::endpoint> where = thole::endpoint::parse(text);
@@ -97,4 +97,4 @@ reading<std::chrono::nanoseconds> read_duration(std::string_view text) {
     return {time, {}};
 }
 
-} // namespace probe
+}  // namespace probe

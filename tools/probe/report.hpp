@@ -27,4 +27,4 @@ struct run_record {
 [[nodiscard]] std::string as_json(const run_record& of);
 [[nodiscard]] std::string version_as_json();
 
-} // namespace probe
+}  // namespace probe

@@ -72,7 +72,7 @@ std::string rows(const std::vector<demonstration>& all) {
     return out.text() + fmt::format("{} of {} as expected\n", fine, all.size());
 }
 
-} // namespace
+}  // namespace
 
 std::string as_text(const run_record& of) {
     std::string out;
@@ -83,4 +83,4 @@ std::string as_text(const run_record& of) {
     return out + std::visit([](const auto& all) { return rows(all); }, of.found);
 }
 
-} // namespace probe
+}  // namespace probe

@@ -42,7 +42,7 @@ std::string held(const finding& of) {
 
 bool by_our_deadline(const finding& of) { return of.error == thole::errc::deadline_reached; }
 
-} // namespace
+}  // namespace
 
 std::string_view word(outcome of) noexcept {
     switch (of) {
@@ -84,7 +84,7 @@ outcome outcome_of(const std::error_code& error) noexcept {
     if (!error) return outcome::open;
     if (error == thole::errc::end_of_stream) return outcome::closed_early;
     if (error == thole::errc::cancelled) return outcome::canceled;
-    if (error == std::errc::timed_out) return outcome::timeout; // ours and the kernel's
+    if (error == std::errc::timed_out) return outcome::timeout;  // ours and the kernel's
     if (error == std::errc::connection_refused) return outcome::refused;
     if (error == std::errc::connection_reset || error == std::errc::connection_aborted) {
         return outcome::reset;
@@ -162,4 +162,4 @@ std::string human(std::chrono::nanoseconds time) {
     return fmt::format("{:g} min", ms / 60'000);
 }
 
-} // namespace probe
+}  // namespace probe

@@ -43,13 +43,13 @@ enum exit_code : int {
 };
 
 struct target {
-    std::string input; ///< as it was typed
+    std::string input;  ///< as it was typed
     thole::endpoint where;
 };
 
 struct limits {
     std::chrono::nanoseconds timeout = std::chrono::seconds(3);
-    std::optional<std::chrono::nanoseconds> hold; ///< stay connected so long, listening
+    std::optional<std::chrono::nanoseconds> hold;  ///< stay connected so long, listening
 };
 
 /// Where the probe was when it ended.
@@ -60,13 +60,13 @@ struct finding {
     target of;
     limits asked;
     outcome result = outcome::local_error;
-    std::error_code error; ///< none when open
+    std::error_code error;  ///< none when open
     phase ended = phase::loop;
     std::optional<thole::endpoint> local;
     std::optional<thole::endpoint> remote;
     std::optional<double> connect_ms;
     std::optional<double> total_ms;
-    std::optional<double> first_byte_ms; ///< from the start of the connect
+    std::optional<double> first_byte_ms;  ///< from the start of the connect
 };
 
 /// One finding of the demo, and what had to come.
@@ -100,4 +100,4 @@ struct reading {
 /// `250ms`, `3s`, `1.5s`, `2m`, `1h`: more than nothing, and at most a thousand hours.
 [[nodiscard]] reading<std::chrono::nanoseconds> read_duration(std::string_view text);
 
-} // namespace probe
+}  // namespace probe

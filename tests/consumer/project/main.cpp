@@ -7,7 +7,7 @@
 int main() {
     thole::loop on;
     if (!on) return 1;
-    std::printf("thole %s on %.*s\n", thole::version,
-                static_cast<int>(on.backend().name.size()), on.backend().name.data());
+    std::printf("thole %s on %.*s\n", thole::version, static_cast<int>(on.backend().name.size()),
+                on.backend().name.data());
     return 0;
 }

@@ -9,7 +9,7 @@ namespace thole::script {
 
 // All rules and the record; any thread.
 class stage {
-  public:
+public:
     rule& add(std::string_view name) {
         const std::lock_guard lock(mutex_);
         rules_.emplace_back().name_ = name;
@@ -47,11 +47,13 @@ class stage {
         if (found == nullptr) {
             return {};
         }
-        return {found->lies_,  found->asks_ || !found->lies_, found->result_, found->error_,
-                found->cut_,   found->instead_,               found->then_};
+        return {found->lies_,   found->asks_ || !found->lies_,
+                found->result_, found->error_,
+                found->cut_,    found->instead_,
+                found->then_};
     }
 
-  private:
+private:
     static bool matches(rule& one, const call& asked) {
         if (one.name_ != asked.name || one.left_ == 0 || (one.test_ && !one.test_(asked))) {
             return false;

@@ -29,7 +29,7 @@ struct call {
 
 // An answer. Made by on(); by default it answers the next call of that name, once.
 class rule {
-  public:
+public:
     // Of the calls that match from now on: the first that it answers, counted from 0.
     rule& from(int index) { return skip_ = index, *this; }
     rule& times(int count) { return left_ = count, *this; }
@@ -53,7 +53,7 @@ class rule {
 
     [[nodiscard]] int used() const { return used_; }
 
-  private:
+private:
     friend class stage;
     std::string_view name_;
     int skip_ = 0;

@@ -71,9 +71,8 @@ inline int getsockopt(int fd, int level, int option, void* value, socklen_t* len
     asked.level = level;
     asked.option = option;
     asked.out = value;
-    return perform(std::move(asked), [&](script::call&) {
-        return ::getsockopt(fd, level, option, value, length);
-    });
+    return perform(std::move(asked),
+                   [&](script::call&) { return ::getsockopt(fd, level, option, value, length); });
 }
 inline int listen(int fd, int backlog) {
     return perform(of("listen", fd), [&](script::call&) { return ::listen(fd, backlog); });
@@ -83,9 +82,8 @@ inline int setsockopt(int fd, int level, int option, const void* value, socklen_
     asked.level = level;
     asked.option = option;
     asked.value = bytes_at(value, length);
-    return perform(std::move(asked), [&](script::call&) {
-        return ::setsockopt(fd, level, option, value, length);
-    });
+    return perform(std::move(asked),
+                   [&](script::call&) { return ::setsockopt(fd, level, option, value, length); });
 }
 inline int shutdown(int fd, int how) {
     return perform(of("shutdown", fd), [&](script::call&) { return ::shutdown(fd, how); });
@@ -150,16 +148,14 @@ inline int epoll_wait(int set, epoll_event* events, int most, int time) {
 #if defined(THOLE_HAVE_EPOLL_PWAIT2)
 inline int epoll_pwait2(int set, epoll_event* events, int most, const timespec* time,
                         const sigset_t* mask) {
-    return perform(wait_for("epoll_pwait2", set, events, most), [&](script::call&) {
-        return ::epoll_pwait2(set, events, most, time, mask);
-    });
+    return perform(wait_for("epoll_pwait2", set, events, most),
+                   [&](script::call&) { return ::epoll_pwait2(set, events, most, time, mask); });
 }
 #endif
 inline int pselect(int highest, fd_set* in, fd_set* out, fd_set* odd, const timespec* time,
                    const sigset_t* mask) {
-    return perform(of("pselect"), [&](script::call&) {
-        return ::pselect(highest, in, out, odd, time, mask);
-    });
+    return perform(of("pselect"),
+                   [&](script::call&) { return ::pselect(highest, in, out, odd, time, mask); });
 }
 using ::clock_gettime;
 using ::fcntl;

@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: BSL-1.0
+// What the short way of submit.cpp leaves aside: refusals, verbs that are no transfers, who waits
+// without a task. Apart, so that no compiler spreads it into that way.
+#include "core/error_table.hpp"
+#include "core/loop_core.hpp"
+
+namespace thole::detail {
+
+namespace {
+
+errc error_of(reason why) noexcept {
+    switch (why) {
+    case reason::deadline:
+        return errc::deadline_reached;
+    case reason::closed:
+        return errc::closed;
+    case reason::none:
+    case reason::cancelled:
+        break;
+    }
+    return errc::cancelled;
+}
+
+}  // namespace
+
+void settle_code(operation& op, const std::error_code& failed) noexcept {
+    if (failed.category() == category()) {
+        settle_own(op, static_cast<errc>(failed.value()));
+    } else if (failed.category() == system_category()) {
+        settle_error(op, failed.value());
+    } else {
+        settle_error(op, raw_of(static_cast<std::errc>(failed.value())));
+    }
+}
+
+// Effects beat reasons: only the kernel's own word "aborted" turns into the recorded reason, and an
+// abort that nobody asked for stays the kernel's error, never `cancelled` (R101, R103).
+void loop_core::resolve_abort(operation& op) noexcept {
+    if (op.why != reason::none) {
+        settle_own(op, error_of(op.why));
+    }
+}
+
+// ---- Starting.
+
+bool loop_core::refuse_second(operation& op) noexcept {
+    op.at = stage::finished;
+    settle_own(op, errc::operation_in_progress);
+    return true;
+}
+
+bool loop_core::is_empty(const operation& op) noexcept { return total_length(op) == 0; }
+
+void loop_core::arm(operation& op) noexcept {
+    if (op.due > 0) {
+        wheel.arm_after(op, op.due);
+    } else {
+        wheel.arm_at(op, -op.due);
+    }
+}
+
+// R102: what is late starts nothing and consumes nothing; a late sleep has had its effect.
+bool loop_core::is_late(operation& op) noexcept {
+    constexpr std::int64_t over = within(std::chrono::nanoseconds(0)).word();
+    if (op.due >= 0 || (op.due != over && -op.due > clock().time_since_epoch().count())) {
+        return false;
+    }
+    if (op.what != verb::sleep) {
+        settle_own(op, errc::deadline_reached);
+    }
+    return true;
+}
+
+// What any verb may be refused for, and what is no transfer.
+bool loop_core::start_unusual(operation& op) noexcept {
+    op.at = stage::finished;
+    if (!fit()) {
+        settle_code(op, usable());
+        return true;
+    }
+    if (is_late(op) || op.what == verb::none ||
+        (op.what == verb::connect && !prepare_connect(op))) {
+        return true;
+    }
+    if (op.what == verb::sleep) {
+        sleeping.push(op);
+        op.at = stage::submitted;
+        ++pending;
+        if (op.due != 0) {
+            arm(op);
+        }
+        return false;
+    }
+    if (op.state == nullptr) {
+        settle_own(op, errc::closed);
+        return true;
+    }
+    if (is_transfer(op.what)) {
+        if (!(is_write(op.what) ? op.state->writing : op.state->reading).empty()) {
+            return refuse_second(op);
+        }
+        if (is_empty(op)) {
+            return true;
+        }
+    }
+    return submit(op);
+}
+
+// ---- Who waits, and how it is told.
+
+namespace {
+
+// Finds the operation's loop; null: a closed handle, or none was ever named.
+loop_core* core_of(operation& op) noexcept {
+    if (op.state != nullptr) {
+        op.core = op.state->core;
+    }
+    return op.core;
+}
+
+}  // namespace
+
+// A coroutine of a foreign type, a cancelled task, a spent budget, no transfer, a handle without a
+// loop, another loop's. Who waits is resumed by its own loop, whatever loop the operation is of.
+bool begin_awaited_unusual(operation& op, promise_base* by) noexcept {
+    loop_core* its = core_of(op);
+    loop_core* core = by != nullptr ? by->core : its != nullptr ? its : current_loop();
+    bool done = true;
+    if (by != nullptr && by->cancelled != reason::none) {  // R102: a cancelled task starts nothing
+        settle_own(op, error_of(by->cancelled));
+    } else if (its == nullptr) {
+        settle_own(op, errc::closed);
+    } else if (its != core) {
+        const std::error_code refused = its->usable();
+        settle_code(op, refused ? refused : make_error_code(std::errc::operation_not_permitted));
+    } else {
+        done = core->start(op);
+    }
+    if (done && core != nullptr && core->budget == 0 && core->fit()) {
+        op.at = stage::finished;
+        core->ready.push(op);
+        done = false;
+    }
+    if (done) {
+        if (core != nullptr && core->budget > 0) {
+            --core->budget;
+        }
+        op.at = stage::dispatched;
+    } else if (by != nullptr) {
+        by->awaited = &op;
+        by->kind = promise_base::awaits::operation;
+    }
+    return !done;
+}
+
+void begin_callback_unusual(operation& op) noexcept {
+    loop_core* core = core_of(op);
+    if (core == nullptr) {
+        settle_own(op, errc::closed);
+        op.at = stage::finished;
+        core = current_loop();
+        (core != nullptr ? core->ready : loopless()).push(op);
+    } else if (core->start(op)) {
+        (core->network != nullptr ? core->ready : core->refusals).push(op);
+    }
+}
+
+}  // namespace thole::detail
