@@ -22,7 +22,7 @@ bool says(const loop& on, std::string_view word) {
     return on.backend().reason.find(word) != std::string::npos;
 }
 
-backend_kind not_here() { return on_iocp() ? backend_kind::epoll : backend_kind::iocp; }
+backend_kind not_here() { return raw::is_windows() ? backend_kind::epoll : backend_kind::iocp; }
 
 }  // namespace
 

@@ -70,7 +70,7 @@ THOLE_TEST("coroutines of another type await operations", "[style]") {
 }
 
 THOLE_TEST("a coroutine of another type is told of a loop that could not be made", "[style]") {
-    loop broken({.backend = on_iocp() ? backend_kind::epoll : backend_kind::iocp});
+    loop broken({.backend = raw::is_windows() ? backend_kind::epoll : backend_kind::iocp});
     journal log;
     foreign_client(broken, endpoint::loopback(address_family::ipv4, 9), log);
     CHECK(log.of("connect").error == broken.error());

@@ -86,6 +86,9 @@ private:
 // Null removes it.
 void set_environment(const char* name, const char* value);
 
+// Which of the two platforms this is.
+[[nodiscard]] bool is_windows() noexcept;
+
 // What `child(context)` gave in a forked child, or -1 where it died or there is no fork.
 [[nodiscard]] int in_forked_child(int (*child)(void*), void* context);
 

@@ -245,6 +245,8 @@ void set_environment(const char* name, const char* value) {
     }
 }
 
+bool is_windows() noexcept { return false; }
+
 int in_forked_child(int (*child)(void*), void* context) {
     const pid_t made = ::fork();
     if (made < 0) {

@@ -224,6 +224,8 @@ void set_environment(const char* name, const char* value) {
     ::SetEnvironmentVariableA(name, value);
 }
 
+bool is_windows() noexcept { return true; }
+
 int in_forked_child(int (*)(void*), void*) { return -1; }
 
 }  // namespace thole::test::raw
