@@ -13,6 +13,7 @@
 
 #include <thole/loop.hpp>
 
+#include "core/attributes.hpp"
 #include "core/backend.hpp"
 #include "core/frame_pool.hpp"
 #include "core/inbox.hpp"
@@ -23,7 +24,7 @@ namespace thole::detail {
 
 // Counts the forks that made this process; a loop of an earlier count belongs to the parent (R78).
 // The POSIX room raises it in the child; Windows has no fork.
-extern unsigned fork_count;
+THOLE_INSIDE extern unsigned fork_count;
 
 struct loop_core {
     // Inline completions and transfers between tasks in one dispatch: fairness, and a bounded

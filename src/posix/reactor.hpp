@@ -6,7 +6,7 @@
 #include <cstdint>
 
 #include "core/backend.hpp"
-#include "core/apart.hpp"
+#include "core/attributes.hpp"
 #include "core/backends.hpp"
 
 namespace thole::detail {
