@@ -9,7 +9,7 @@
 #define THOLE_APART
 #endif
 
-#if defined(__GNUC__) && !defined(_WIN32)
+#if defined(__ELF__)
 // Of this library alone: reached without the detour through a table.
 #define THOLE_INSIDE [[gnu::visibility("hidden")]]
 #else
