@@ -14,3 +14,4 @@
 #include <thole/task.hpp>
 #include <thole/tcp.hpp>
 #include <thole/timer.hpp>
+#include <thole/version.hpp>
