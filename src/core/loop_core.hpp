@@ -142,6 +142,7 @@ private:
         return false;
     }
     // ---- unusual.cpp
+    [[nodiscard]] bool refuses(operation& op) noexcept;
     [[nodiscard]] bool start_unusual(operation& op) noexcept;
     [[nodiscard]] static bool refuse_second(operation& op) noexcept;
     [[nodiscard]] static bool is_empty(const operation& op) noexcept;

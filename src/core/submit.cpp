@@ -52,8 +52,8 @@ bool is_usual(const operation& op) noexcept {
 // True: it has finished already.
 inline bool loop_core::start_transfer(operation& op, const socket_state& state) noexcept {
     assert(op.at == stage::idle);
-    if (!fit() || op.due < 0) {
-        return start_unusual(op);
+    if ((!fit() || op.due < 0) && refuses(op)) {
+        return true;
     }
     if (is_write(op.what)) {
         if (!state.writing.empty()) {

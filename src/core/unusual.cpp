@@ -71,15 +71,24 @@ bool loop_core::is_late(operation& op) noexcept {
     return true;
 }
 
-// What any verb may be refused for, and what is no transfer.
-bool loop_core::start_unusual(operation& op) noexcept {
-    op.at = stage::finished;
+// What any verb may be refused for: the loop, or the time. True: it has finished.
+bool loop_core::refuses(operation& op) noexcept {
     if (!fit()) {
         settle_code(op, usable());
+    } else if (!is_late(op)) {
+        return false;
+    }
+    op.at = stage::finished;
+    return true;
+}
+
+// The verbs that are no transfers.
+bool loop_core::start_unusual(operation& op) noexcept {
+    if (refuses(op)) {
         return true;
     }
-    if (is_late(op) || op.what == verb::none ||
-        (op.what == verb::connect && !prepare_connect(op))) {
+    op.at = stage::finished;
+    if (op.what == verb::none || (op.what == verb::connect && !prepare_connect(op))) {
         return true;
     }
     if (op.what == verb::sleep) {
@@ -94,14 +103,6 @@ bool loop_core::start_unusual(operation& op) noexcept {
     if (op.state == nullptr) {
         settle_own(op, errc::closed);
         return true;
-    }
-    if (is_transfer(op.what)) {
-        if (!(is_write(op.what) ? op.state->writing : op.state->reading).empty()) {
-            return refuse_second(op);
-        }
-        if (is_empty(op)) {
-            return true;
-        }
     }
     return submit(op);
 }
