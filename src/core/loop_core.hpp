@@ -74,7 +74,7 @@ struct loop_core {
     }
     void wake_sleeper(operation& op) noexcept;
 
-    // ---- sockets.cpp
+    // ---- open_sockets.cpp
     [[nodiscard]] bool fit() const noexcept { return forks == fork_count; }
     [[nodiscard]] std::error_code usable() const noexcept;  // why not
     void retire() noexcept;

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: BSL-1.0
+/// \file
+/// A connection without a loop.
+#pragma once
+
+#include <cstdint>
+#include <utility>
+
+#include <thole/endpoint.hpp>
+#include <thole/result.hpp>
+#include <thole/socket.hpp>
+
+namespace thole::detail {
+
+/// A connected socket that belongs to no loop: its handle, whose functions close and name it, and
+/// the names where they are known already.
+struct native_methods;
+struct loose_socket {
+    std::uintptr_t native = 0;
+    const native_methods* methods = nullptr;  ///< null: none
+    endpoint local;
+    endpoint peer;
+};
+
+}  // namespace thole::detail
+
+namespace thole::tcp {
+
+class accept_detached_op;
+
+/// An accepted connection that belongs to no loop yet: the only form that may cross threads.
+/// Move-only; the destructor closes it.
+class detached_socket {
+public:
+    detached_socket() noexcept = default;
+    detached_socket(detached_socket&& other) noexcept : owned_(std::exchange(other.owned_, {})) {}
+    detached_socket& operator=(detached_socket&& other) noexcept {
+        if (this != &other) {
+            close();
+            owned_ = std::exchange(other.owned_, {});
+        }
+        return *this;
+    }
+    ~detached_socket() { close(); }
+
+    /// Makes it a socket of `on`, on that loop's thread. It is consumed, also by a failure, which
+    /// closes it: a code of the system, errc::closed on an empty one, invalid_argument where the
+    /// loop's backend is of another network (a simulated one).
+    [[nodiscard]] THOLE_API result<socket> attach(loop& on) && noexcept;
+    [[nodiscard]] THOLE_API result<endpoint> local() const noexcept;
+    [[nodiscard]] THOLE_API result<endpoint> peer() const noexcept;
+    THOLE_API void close() noexcept;
+    [[nodiscard]] bool is_open() const noexcept { return owned_.methods != nullptr; }
+
+private:
+    friend class accept_detached_op;
+    explicit detached_socket(const detail::loose_socket& owned) noexcept : owned_(owned) {}
+
+    detail::loose_socket owned_;
+};
+
+}  // namespace thole::tcp

@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: BSL-1.0
+/// \file
+/// Accepting.
+#pragma once
+
+#include <type_traits>
+#include <utility>
+
+#include <thole/await.hpp>
+#include <thole/deadline.hpp>
+#include <thole/detached_socket.hpp>
+#include <thole/endpoint.hpp>
+#include <thole/operation.hpp>
+#include <thole/result.hpp>
+#include <thole/socket.hpp>
+
+namespace thole::tcp {
+
+class listener;
+
+/// What listener::open() may be given besides the address.
+struct listen_options {
+    bool reuse_address =
+        true;                 ///< POSIX: SO_REUSEADDR. Windows: always exclusive use, whatever this
+    bool dual_stack = false;  ///< an IPv6 listener takes IPv4 clients too, seen as mapped addresses
+    int backlog = 0;          ///< connections the system holds for us; 0: as many as it lets us
+    /// Connections that the listener may have asked for before anybody awaits them: on Windows the
+    /// number of AcceptEx that stand ready. 1 to 64.
+    int standing_accepts = 4;
+};
+static_assert(std::is_trivially_copyable_v<listen_options>);
+
+/// The operation behind listener::accept().
+class accept_op : public operation {
+public:
+    using result_type = result<socket>;
+    accept_op() noexcept = default;
+    accept_op(listener& on, deadline until) noexcept { prepare(on, until); }
+    THOLE_API ~accept_op();
+    THOLE_API void prepare(listener& on, deadline until = {}) noexcept;
+    [[nodiscard]] THOLE_API result<socket> take() noexcept;
+
+    detail::loose_socket accepted;  ///< the backend's: what it took from the inbound queue
+};
+
+/// The operation behind listener::accept_detached().
+class accept_detached_op : public accept_op {
+public:
+    using result_type = result<detached_socket>;
+    using accept_op::accept_op;
+    THOLE_API accept_detached_op(listener& on, deadline until) noexcept;
+    THOLE_API void prepare(listener& on, deadline until = {}) noexcept;
+    [[nodiscard]] THOLE_API result<detached_socket> take() noexcept;
+};
+
+/// A listening socket, of one loop for life. Move-only; the destructor closes. Loop's thread only.
+class listener {
+public:
+    listener() noexcept = default;
+    listener(listener&& other) noexcept : state_(std::exchange(other.state_, nullptr)) {}
+    listener& operator=(listener&& other) noexcept {
+        if (this != &other) {
+            close();
+            state_ = std::exchange(other.state_, nullptr);
+        }
+        return *this;
+    }
+    ~listener() { close(); }
+
+    /// Binds to `where` (port 0: the system chooses, see local()) and listens. IPV6_V6ONLY is set
+    /// either way, by options.dual_stack. Errors: address_in_use, address_not_available,
+    /// permission_denied, invalid_argument (an empty endpoint, an option out of its range),
+    /// too_many_files_open, and what loop::error() gives.
+    [[nodiscard]] THOLE_API static result<listener> open(loop& on, const endpoint& where,
+                                                         listen_options options = {}) noexcept;
+
+    /// The next connection, as a socket of this loop. Any number may be pending; they are served in
+    /// order. One client's failure is never an error here. Ends: errc::cancelled, errc::
+    /// deadline_reached, errc::closed; too_many_files_open and no_buffer_space, after which the
+    /// listener lives and no client is lost.
+    [[nodiscard]] awaitable<accept_op> accept(deadline until = never) noexcept {
+        return awaitable<accept_op>(*this, until);
+    }
+    /// The same, for another loop to attach.
+    [[nodiscard]] awaitable<accept_detached_op> accept_detached(deadline until = never) noexcept {
+        return awaitable<accept_detached_op>(*this, until);
+    }
+
+    /// Cancels every pending accept. The listener goes on, and no client is lost.
+    THOLE_API void cancel() noexcept;
+    /// Stops listening, cancels what is pending, closes what was accepted for nobody.
+    THOLE_API void close() noexcept;
+    [[nodiscard]] bool is_open() const noexcept { return state_ != nullptr; }
+    /// The address with the port in use. errc::closed, or a code of the system.
+    [[nodiscard]] THOLE_API result<endpoint> local() const noexcept;
+
+    [[nodiscard]] detail::socket_state* state() const noexcept { return state_; }
+
+private:
+    explicit listener(detail::socket_state* state) noexcept : state_(state) {}
+
+    detail::socket_state* state_ = nullptr;
+};
+
+}  // namespace thole::tcp

@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: BSL-1.0
+/// \file
+/// A TCP connection.
+#pragma once
+
+#include <utility>
+
+#include <thole/await.hpp>
+#include <thole/deadline.hpp>
+#include <thole/endpoint.hpp>
+#include <thole/result.hpp>
+#include <thole/transfer.hpp>
+
+namespace thole::tcp {
+
+class connect_op;
+class accept_op;
+class detached_socket;
+
+/// A TCP connection, of one loop for life. Move-only; the destructor closes. An operation on a
+/// closed or moved-from socket finishes at once with errc::closed. One read and one write may be
+/// pending; a second finishes at once with errc::operation_in_progress, and nothing is lost.
+///
+/// Buffers, and arrays of buffers, belong to the caller and stay untouched at their place until the
+/// operation has finished, also when it was cancelled. Loop's thread only.
+///
+/// Every operation below can finish with errc::cancelled (somebody cancelled it), errc::
+/// deadline_reached (its own deadline), errc::closed (the handle was closed meanwhile), and the
+/// kernel's codes: connection_reset, timed_out (keep-alive or retransmission gave up),
+/// network_unreachable, host_unreachable, no_buffer_space. What was moved counts: bytes that
+/// arrived before the end are a result, never lost.
+class socket {
+public:
+    socket() noexcept = default;
+    socket(socket&& other) noexcept : state_(std::exchange(other.state_, nullptr)) {}
+    socket& operator=(socket&& other) noexcept {
+        if (this != &other) {
+            close();
+            state_ = std::exchange(other.state_, nullptr);
+        }
+        return *this;
+    }
+    ~socket() { close(); }
+
+    /// Some bytes: waits until there are any, gives how many it put at the front of `buffer`. An
+    /// empty buffer gives 0 at once. End: errc::end_of_stream once the peer has finished sending
+    /// and all was read (RFC 9293 §3.6), connection_reset, std::errc::not_connected.
+    [[nodiscard]] awaitable<read_op> read(mutable_bytes buffer, deadline until = never) noexcept {
+        return awaitable<read_op>(*this, buffer, until);
+    }
+    /// The same into several buffers, filled in order.
+    [[nodiscard]] awaitable<read_op> read(scatter buffers, deadline until = never) noexcept {
+        return awaitable<read_op>(*this, buffers, until);
+    }
+    /// All of `buffer`. The transfer tells how many bytes came, also when it ended early.
+    [[nodiscard]] awaitable<read_exactly_op> read_exactly(mutable_bytes buffer,
+                                                          deadline until = never) noexcept {
+        return awaitable<read_exactly_op>(*this, buffer, until);
+    }
+    [[nodiscard]] awaitable<read_exactly_op> read_exactly(scatter buffers,
+                                                          deadline until = never) noexcept {
+        return awaitable<read_exactly_op>(*this, buffers, until);
+    }
+    /// Sends all of `buffer`: success means that the kernel took it. The transfer tells how many
+    /// bytes it took, also when it ended early; after an early end the stream is not to be written
+    /// to again. More ends: std::errc::broken_pipe after shutdown_write() or once the peer is gone.
+    /// Never raises SIGPIPE.
+    [[nodiscard]] awaitable<write_op> write(const_bytes buffer, deadline until = never) noexcept {
+        return awaitable<write_op>(*this, buffer, until);
+    }
+    /// The same from several buffers, as one stream of bytes.
+    [[nodiscard]] awaitable<write_op> write(gather buffers, deadline until = never) noexcept {
+        return awaitable<write_op>(*this, buffers, until);
+    }
+    /// What the kernel takes in one step, at least one byte; an empty buffer gives 0 at once.
+    [[nodiscard]] awaitable<write_some_op> write_some(const_bytes buffer,
+                                                      deadline until = never) noexcept {
+        return awaitable<write_some_op>(*this, buffer, until);
+    }
+    [[nodiscard]] awaitable<write_some_op> write_some(gather buffers,
+                                                      deadline until = never) noexcept {
+        return awaitable<write_some_op>(*this, buffers, until);
+    }
+
+    /// Sends our FIN: the peer reads end_of_stream after what was written; reading goes on.
+    /// errc::operation_in_progress while a write is pending; errc::closed; not_connected.
+    THOLE_API result<void> shutdown_write() noexcept;
+
+    /// At once: cancels what is pending (it finishes in a later turn with errc::closed, a write
+    /// with the bytes that the kernel took) and gives the connection up. What the kernel has taken
+    /// is still sent, unless bytes were left unread, which makes it a reset. Again: nothing.
+    THOLE_API void close() noexcept;
+    /// Like close(), but with a reset on the wire: what was not yet sent is dropped, and the peer
+    /// sees connection_reset (RFC 9293 §3.10.5).
+    THOLE_API void abort() noexcept;
+
+    THOLE_API void cancel() noexcept;        ///< cancels what is pending
+    THOLE_API void cancel_read() noexcept;   ///< cancels the pending read
+    THOLE_API void cancel_write() noexcept;  ///< cancels the pending write
+
+    [[nodiscard]] bool is_open() const noexcept { return state_ != nullptr; }
+    /// Our end. errc::closed, or a code of the system.
+    [[nodiscard]] THOLE_API result<endpoint> local() const noexcept;
+    /// The peer's end. errc::closed; std::errc::not_connected once a reset was seen.
+    [[nodiscard]] THOLE_API result<endpoint> peer() const noexcept;
+    /// TCP_NODELAY: send small writes at once. errc::closed, or a code of the system.
+    THOLE_API result<void> no_delay(bool on) noexcept;
+    [[nodiscard]] THOLE_API result<bool> no_delay() const noexcept;
+
+    [[nodiscard]] detail::socket_state* state() const noexcept { return state_; }
+
+private:
+    friend class connect_op;
+    friend class accept_op;
+    friend class detached_socket;
+    friend struct detail::loop_core;
+    explicit socket(detail::socket_state* state) noexcept : state_(state) {}
+
+    detail::socket_state* state_ = nullptr;
+};
+
+template <verb V, class R, class Byte>
+void transfer_op<V, R, Byte>::prepare(socket& on, buffer_type bytes, deadline until) noexcept {
+    this->reset(V, nullptr, on.state(), until);
+    this->buffer = const_cast<std::remove_const_t<Byte>*>(bytes.data());
+    this->length = bytes.size();
+}
+
+template <verb V, class R, class Byte>
+void transfer_op<V, R, Byte>::prepare(socket& on, pieces_type pieces, deadline until) noexcept {
+    this->reset(V, nullptr, on.state(), until, true);
+    this->buffer = const_cast<std::span<Byte>*>(pieces.data());
+    this->length = pieces.size();
+}
+
+}  // namespace thole::tcp

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: BSL-1.0
+#include <thole/listener.hpp>
+
+#include "core/handles.hpp"
+
+namespace thole::tcp {
+
+accept_op::~accept_op() {
+    if (accepted.methods != nullptr) {
+        accepted.methods->close(accepted.native);  // nobody took it
+    }
+}
+
+void accept_op::prepare(listener& on, deadline until) noexcept {
+    reset(verb::accept, nullptr, on.state(), until);
+}
+
+result<socket> accept_op::take() noexcept {
+    std::error_code failed = outcome();
+    if (failed) {
+        return unexpected(failed);
+    }
+    detail::socket_state* made = core->adopt(std::exchange(accepted, {}), failed);
+    if (made == nullptr) {
+        return unexpected(failed);
+    }
+    return socket(made);
+}
+
+accept_detached_op::accept_detached_op(listener& on, deadline until) noexcept {
+    prepare(on, until);
+}
+
+void accept_detached_op::prepare(listener& on, deadline until) noexcept {
+    reset(verb::accept_detached, nullptr, on.state(), until);
+}
+
+result<detached_socket> accept_detached_op::take() noexcept {
+    if (const std::error_code failed = outcome()) {
+        return unexpected(failed);
+    }
+    return detached_socket(std::exchange(accepted, {}));
+}
+
+result<listener> listener::open(loop& on, const endpoint& where, listen_options options) noexcept {
+    constexpr int most = 64;
+    if (!where || options.backlog < 0 || options.standing_accepts < 1 ||
+        options.standing_accepts > most) {
+        return unexpected(std::errc::invalid_argument);
+    }
+    std::error_code failed;
+    listener made;
+    made.state_ = on.core()->open({detail::socket_role::listener, where.family()}, failed);
+    if (!failed) {
+        detail::control_request asked{detail::request::listen, where, 0, options};
+        failed = detail::loop_core::control(made.state_, asked);
+    }
+    if (failed) {
+        return unexpected(failed);
+    }
+    return made;
+}
+
+void listener::cancel() noexcept { detail::cancel_queue(state_, &detail::socket_state::reading); }
+
+void listener::close() noexcept { detail::close_state(state_); }
+
+result<endpoint> listener::local() const noexcept {
+    return detail::name_of(state_, detail::request::local_name);
+}
+
+}  // namespace thole::tcp

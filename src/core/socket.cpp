@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: BSL-1.0
+#include <thole/socket.hpp>
+
+#include "core/handles.hpp"
+
+namespace thole::tcp {
+
+result<void> socket::shutdown_write() noexcept {
+    if (state_ != nullptr && !state_->writing.empty()) {  // R112: it must not overtake the bytes
+        return unexpected(errc::operation_in_progress);
+    }
+    return detail::apply(state_, {detail::request::shutdown_write});
+}
+
+void socket::close() noexcept { detail::close_state(state_); }
+
+void socket::abort() noexcept {
+    static_cast<void>(detail::apply(state_, {detail::request::reset_on_close}));
+    detail::close_state(state_);
+}
+
+void socket::cancel() noexcept {
+    cancel_read();
+    cancel_write();
+}
+
+void socket::cancel_read() noexcept {
+    detail::cancel_queue(state_, &detail::socket_state::reading);
+}
+
+void socket::cancel_write() noexcept {
+    detail::cancel_queue(state_, &detail::socket_state::writing);
+}
+
+result<endpoint> socket::local() const noexcept {
+    return detail::name_of(state_, detail::request::local_name);
+}
+
+result<endpoint> socket::peer() const noexcept {
+    return detail::name_of(state_, detail::request::peer_name);
+}
+
+result<void> socket::no_delay(bool on) noexcept {
+    return detail::apply(state_, {detail::request::set_no_delay, {}, on ? 1 : 0});
+}
+
+result<bool> socket::no_delay() const noexcept {
+    const result<int> value = detail::value_of(state_, detail::request::get_no_delay);
+    if (!value) {
+        return unexpected(value.error());
+    }
+    return *value != 0;
+}
+
+}  // namespace thole::tcp
