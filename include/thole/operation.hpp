@@ -21,6 +21,9 @@ class operation;
 enum class verb : std::uint8_t {
     none,             ///< a node for loop::post(operation&)
     sleep,            ///< sleep_for, sleep_until
+    wait,             ///< event::wait
+    push,             ///< queue::push
+    pop,              ///< queue::pop
     connect,          ///< tcp::connect
     accept,           ///< listener::accept
     accept_detached,  ///< listener::accept_detached
@@ -156,6 +159,42 @@ protected:
 };
 
 static_assert(sizeof(operation) <= 128);
+
+class local_operation;
+
+namespace detail {
+
+/// How the loop serves an operation that no backend has a part in. One table a verb.
+struct local_methods {
+    /// Starts it. True: settled at once, and nothing is pending.
+    bool (*start)(local_operation& op);
+    /// Ends it; the reason is recorded. True: given back, and settled as aborted by the core.
+    /// False: it finishes by itself, through loop_core::finish_local.
+    bool (*cancel)(local_operation& op);
+    /// It is made of other operations, which keep the loop running in its place.
+    bool composed = false;
+};
+
+}  // namespace detail
+
+/// An operation that the loop serves by itself: a sleep, a wait for an event, one that is made of
+/// others.
+class local_operation : public operation {
+public:
+    [[nodiscard]] const detail::local_methods& methods() const noexcept { return *methods_; }
+    /// Takes the loop of the task that awaits it, where none was given.
+    void belong_to(detail::loop_core* awaiting) noexcept {
+        if (core == nullptr) {
+            core = awaiting;
+        }
+    }
+
+protected:
+    explicit local_operation(const detail::local_methods& methods) noexcept : methods_(&methods) {}
+
+private:
+    const detail::local_methods* methods_;
+};
 
 namespace detail {
 

@@ -48,20 +48,15 @@ private:
 static_assert(sizeof(timer) <= 48);
 
 /// The operation behind sleep_for and sleep_until.
-class sleep_op : public operation {
+class sleep_op : public local_operation {
 public:
     using result_type = result<void>;
-    sleep_op() noexcept = default;
-    sleep_op(loop& on, deadline until) noexcept { prepare(on, until); }
-    explicit sleep_op(deadline until) noexcept : until_(until) {}  // the awaiting task's loop
+    THOLE_API sleep_op() noexcept;
+    sleep_op(loop& on, deadline until) noexcept : sleep_op() { prepare(on, until); }
+    THOLE_API explicit sleep_op(deadline until) noexcept;  // the awaiting task's loop
     THOLE_API void prepare(loop& on, deadline until) noexcept;
     /// Success when the time has come; errc::cancelled if it was cancelled before.
     [[nodiscard]] THOLE_API result<void> take() noexcept;
-    /// Takes the loop of the task that awaits it, where none was given.
-    THOLE_API void belong_to(detail::loop_core* awaiting) noexcept;
-
-private:
-    deadline until_;
 };
 
 /// Suspends the awaiting thole::task until `until`, never less. Gives success, or errc::cancelled.

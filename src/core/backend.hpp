@@ -176,6 +176,10 @@ void settle_code(operation& op, const std::error_code& failed) noexcept;
 [[nodiscard]] constexpr bool is_accept(verb what) noexcept {
     return what == verb::accept || what == verb::accept_detached;
 }
+// Served by the loop itself.
+[[nodiscard]] constexpr bool is_local(verb what) noexcept {
+    return what >= verb::sleep && what < verb::connect;
+}
 // Goes on until everything that was asked for has moved.
 [[nodiscard]] constexpr bool wants_all(verb what) noexcept {
     return what == verb::read_exactly || what == verb::write;

@@ -134,6 +134,12 @@ std::string_view to_string(verb what) noexcept {
         return "post";
     case verb::sleep:
         return "sleep";
+    case verb::wait:
+        return "wait";
+    case verb::push:
+        return "push";
+    case verb::pop:
+        return "pop";
     case verb::connect:
         return "connect";
     case verb::accept:

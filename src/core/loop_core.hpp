@@ -72,7 +72,8 @@ struct loop_core {
         --pending;
         ready.push(op);
     }
-    void wake_sleeper(operation& op) noexcept;
+    // A pending one has ended by itself; it is settled.
+    void finish_local(local_operation& op) noexcept;  // unusual.cpp
 
     // ---- open_sockets.cpp
     [[nodiscard]] bool fit() const noexcept { return forks == fork_count; }
@@ -100,9 +101,9 @@ struct loop_core {
     run_queue refusals;  // callbacks on a loop that has no network
     runnable poll_mark;  // queued while it has an `act`
     timer_wheel wheel{0};
-    timer_list expired;        // lone timers whose functions are to be called
-    operation_queue sleeping;  // pending sleeps
-    std::size_t pending = 0;   // operations and lone timers that were started and have not finished
+    timer_list expired;       // lone timers whose functions are to be called
+    operation_queue locals;   // pending local operations
+    std::size_t pending = 0;  // operations and lone timers that were started and have not finished
     int budget = 0;
     bool running = false;
     bool closing = false;
@@ -144,6 +145,8 @@ private:
     // ---- unusual.cpp
     [[nodiscard]] bool refuses(operation& op) noexcept;
     [[nodiscard]] bool start_unusual(operation& op) noexcept;
+    [[nodiscard]] bool start_local(local_operation& op) noexcept;
+    void cancel_local(local_operation& op) noexcept;
     [[nodiscard]] static bool refuse_second(operation& op) noexcept;
     [[nodiscard]] static bool is_empty(const operation& op) noexcept;
     [[nodiscard]] bool is_late(operation& op) noexcept;

@@ -96,8 +96,13 @@ void loop_core::shut_down() noexcept {
         destroy_roots();
         return;
     }
-    while (operation* op = sleeping.front()) {
-        cancel(*op, reason::closed);
+    for (operation* op = locals.front(); op != nullptr;) {
+        if (op->why == reason::none) {
+            cancel(*op, reason::closed);
+            op = locals.front();  // its steps may have been others of the list
+        } else {
+            op = locals.after(*op);
+        }
     }
     for (socket_state* state = sockets; state != nullptr; state = state->next) {
         cancel_all(state->reading, reason::closed);

@@ -127,7 +127,7 @@ void loop_core::settle_timers() noexcept {
         if (op.what == verb::sleep) {  // its effect; a deadline from elsewhere (shield) is none
             op.why = reason::deadline;
             settle_done(op);
-            wake_sleeper(op);
+            finish_local(static_cast<local_operation&>(op));
         } else {
             cancel(op, reason::deadline);
         }

@@ -83,9 +83,8 @@ void loop_core::cancel(operation& op, reason why) noexcept {
     if (op.armed()) {
         wheel.disarm(op);
     }
-    if (op.what == verb::sleep) {
-        settle_aborted(op, 0);
-        wake_sleeper(op);
+    if (is_local(op.what)) {
+        cancel_local(static_cast<local_operation&>(op));
     } else if (network->cancel(op)) {
         finished(op);
     }
@@ -97,11 +96,6 @@ void loop_core::cancel_all(operation_queue& queue, reason why) noexcept {
         cancel(*op, why);
         op = following;
     }
-}
-
-void loop_core::wake_sleeper(operation& op) noexcept {
-    sleeping.remove(op);
-    finished(op);
 }
 
 void deliver(socket_state& listener, inbound_queue& inbound, const loose_socket& arrived,

@@ -23,14 +23,24 @@ void timer::disarm() noexcept {
     }
 }
 
-void sleep_op::prepare(loop& on, deadline until) noexcept {
-    reset(verb::sleep, on.core(), nullptr, until);
+namespace {
+
+// Its time is its deadline, which the wheel keeps.
+constexpr detail::local_methods sleeping{
+    .start = [](local_operation&) { return false; },
+    .cancel = [](local_operation&) { return true; },
+};
+
+}  // namespace
+
+sleep_op::sleep_op() noexcept : local_operation(sleeping) {}
+
+sleep_op::sleep_op(deadline until) noexcept : sleep_op() {
+    reset(verb::sleep, nullptr, nullptr, until);
 }
 
-void sleep_op::belong_to(detail::loop_core* awaiting) noexcept {
-    if (core == nullptr) {
-        reset(verb::sleep, awaiting, nullptr, until_);
-    }
+void sleep_op::prepare(loop& on, deadline until) noexcept {
+    reset(verb::sleep, on.core(), nullptr, until);
 }
 
 result<void> sleep_op::take() noexcept {

@@ -82,6 +82,38 @@ bool loop_core::refuses(operation& op) noexcept {
     return true;
 }
 
+// ---- What no backend has a part in.
+
+bool loop_core::start_local(local_operation& op) noexcept {
+    if (op.methods().start(op)) {
+        return true;
+    }
+    locals.push(op);
+    op.at = stage::submitted;
+    if (!op.methods().composed) {
+        ++pending;
+    }
+    if (op.due != 0) {
+        arm(op);
+    }
+    return false;
+}
+
+void loop_core::cancel_local(local_operation& op) noexcept {
+    if (op.methods().cancel(op)) {
+        settle_aborted(op, 0);
+        finish_local(op);
+    }
+}
+
+void loop_core::finish_local(local_operation& op) noexcept {
+    locals.remove(op);
+    if (op.methods().composed) {
+        ++pending;  // finished() counts it off
+    }
+    finished(op);
+}
+
 // The verbs that are no transfers.
 bool loop_core::start_unusual(operation& op) noexcept {
     if (refuses(op)) {
@@ -91,14 +123,8 @@ bool loop_core::start_unusual(operation& op) noexcept {
     if (op.what == verb::none || (op.what == verb::connect && !prepare_connect(op))) {
         return true;
     }
-    if (op.what == verb::sleep) {
-        sleeping.push(op);
-        op.at = stage::submitted;
-        ++pending;
-        if (op.due != 0) {
-            arm(op);
-        }
-        return false;
+    if (is_local(op.what)) {
+        return start_local(static_cast<local_operation&>(op));
     }
     if (op.state == nullptr) {
         settle_own(op, errc::closed);
@@ -115,6 +141,8 @@ namespace {
 loop_core* core_of(operation& op) noexcept {
     if (op.state != nullptr) {
         op.core = op.state->core;
+    } else if (op.core == nullptr && is_local(op.what)) {
+        op.core = current_loop();  // an event has no loop of its own
     }
     return op.core;
 }

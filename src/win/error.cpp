@@ -201,6 +201,9 @@ int decode(verb what, int raw) noexcept {
         return raw == WSAECONNREFUSED || raw == ERROR_CONNECTION_REFUSED ? WSAECONNRESET : raw;
     case verb::none:
     case verb::sleep:
+    case verb::wait:
+    case verb::push:
+    case verb::pop:
     case verb::accept:
     case verb::accept_detached:
         break;
