@@ -12,18 +12,20 @@ namespace thole {
 namespace detail {
 
 class spawned_base;
+struct task_group;
 
 /// What every promise of a thole::task has: its loop, what it awaits, who awaits it.
 struct promise_base : runnable {
-    enum class awaits : std::uint8_t { nothing, operation, child };
+    enum class awaits : std::uint8_t { nothing, operation, child, group };
 
     loop_core* core = nullptr;
     std::coroutine_handle<> self;       ///< this coroutine
     promise_base* parent = nullptr;     ///< who awaits it
-    void* awaited = nullptr;            ///< an operation, or a child's promise
+    task_group* group = nullptr;        ///< what it runs in, beside others
+    void* awaited = nullptr;            ///< an operation, a child's promise, or a group
     void** owner = nullptr;             ///< the pointer that owns this frame, to be cleared
-    promise_base* next_root = nullptr;  ///< the loop's list of spawned tasks
-    promise_base* prev_root = nullptr;
+    promise_base* next_task = nullptr;  ///< the loop's list of spawned tasks, or the group's
+    promise_base* prev_task = nullptr;
     spawned_base* handle = nullptr;  ///< of who spawned it, while it lives
     awaits kind = awaits::nothing;
     reason cancelled = reason::none;  ///< sticky: what is awaited next ends with it

@@ -178,7 +178,7 @@ private:
     template <class T>
     detail::promise<T>& start_root(task<T>&& work) noexcept {
         auto& root = std::coroutine_handle<detail::promise<T>>::from_address(
-                         std::exchange(work.frame_, nullptr))
+                         detail::task_access::release(std::move(work)))
                          .promise();
         adopt_root(root);
         return root;

@@ -11,7 +11,7 @@
 #include <utility>
 
 #include <thole/await.hpp>
-#include <thole/timer.hpp>
+#include <thole/operation.hpp>
 
 namespace thole {
 
@@ -152,8 +152,7 @@ private:
     void* frame_;
 };
 
-template <class T>
-class shield_awaiter;
+struct task_access;
 
 }  // namespace detail
 
@@ -165,7 +164,7 @@ class shield_awaiter;
 /// no variable at all (GCC bug 106188): name the result, `auto n = co_await f();`.
 ///
 /// Cancelling a task ends what it awaits now, and each thing it awaits later finishes at once with
-/// errc::cancelled, so that it can clean up; `shield` lifts that for one task.
+/// errc::cancelled, so that it can clean up; `shield` (with_deadline.hpp) lifts that for one task.
 template <class T>
 class [[nodiscard]] task {
     static_assert(std::is_void_v<T> || std::is_object_v<T>, "a task gives a value or nothing");
@@ -194,8 +193,7 @@ public:
 
 private:
     friend promise_type;
-    friend class loop;
-    friend class detail::shield_awaiter<T>;
+    friend struct detail::task_access;
     explicit task(void* frame) noexcept : frame_(frame) {}
     void drop() noexcept {
         if (frame_ != nullptr) {
@@ -208,40 +206,19 @@ private:
 
 namespace detail {
 
+/// For what starts tasks: takes the frame out of one.
+struct task_access {
+    template <class T>
+    [[nodiscard]] static void* release(task<T>&& work) noexcept {
+        return std::exchange(work.frame_, nullptr);
+    }
+};
+
 template <class T>
 task<T> promise<T>::get_return_object() noexcept {
     self = std::coroutine_handle<promise>::from_promise(*this);
     return task<T>(self.address());
 }
-
-template <class T>
-class [[nodiscard]] shield_awaiter : public child_awaiter<T> {
-public:
-    shield_awaiter(deadline until, task<T>&& work) noexcept
-        : child_awaiter<T>(std::exchange(work.frame_, nullptr)), until_(until) {}
-
-    template <class Promise>
-    [[nodiscard]] std::coroutine_handle<>
-    await_suspend(std::coroutine_handle<Promise> waiting) noexcept {
-        this->child().shielded = true;
-        const std::coroutine_handle<> next = child_awaiter<T>::await_suspend(waiting);
-        timer_.belong_to(waiting.promise().core);
-        timer_.arm(until_);
-        return next;
-    }
-    T await_resume() {
-        timer_.disarm();
-        return child_awaiter<T>::await_resume();
-    }
-
-private:
-    static void expired(void* self) {
-        cancel_task(static_cast<shield_awaiter*>(self)->child(), reason::deadline);
-    }
-
-    deadline until_;
-    timer timer_{&expired, this};
-};
 
 /// The part of `spawned` that does not depend on the type.
 class spawned_base {
@@ -261,6 +238,7 @@ public:
 protected:
     friend struct loop_core;
     friend std::coroutine_handle<> task_ended(promise_base&, std::exception_ptr*) noexcept;
+    friend void destroy_upwards(promise_base&) noexcept;
     [[nodiscard]] THOLE_API std::coroutine_handle<> wait_for(promise_base& waiting) noexcept;
     /// Destroys the frame of a task that has ended, after its outcome was taken.
     THOLE_API void release() noexcept;
@@ -274,14 +252,6 @@ private:
 };
 
 }  // namespace detail
-
-/// Runs `work` out of the reach of a cancel from above: only `until` ends it, as
-/// errc::deadline_reached at what it awaits. For the clean-up of a cancelled task:
-/// `co_await shield(within(2s), say_goodbye(peer));`
-template <class T>
-[[nodiscard]] detail::shield_awaiter<T> shield(deadline until, task<T>&& work) noexcept {
-    return {until, std::move(work)};
-}
 
 /// A task that a loop runs by itself. Move-only; dropping it detaches the task, which goes on; an
 /// exception that leaves a detached task leaves loop::run(). `co_await` it once, from a task of the

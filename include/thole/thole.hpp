@@ -8,10 +8,15 @@
 #include <thole/deadline.hpp>
 #include <thole/endpoint.hpp>
 #include <thole/error.hpp>
+#include <thole/event.hpp>
 #include <thole/loop.hpp>
 #include <thole/operation.hpp>
+#include <thole/queue.hpp>
 #include <thole/result.hpp>
+#include <thole/scope.hpp>
 #include <thole/task.hpp>
 #include <thole/tcp.hpp>
 #include <thole/timer.hpp>
 #include <thole/version.hpp>
+#include <thole/when.hpp>
+#include <thole/with_deadline.hpp>

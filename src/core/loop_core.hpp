@@ -12,6 +12,8 @@
 #include <thread>
 
 #include <thole/loop.hpp>
+#include <thole/scope.hpp>
+#include <thole/timer.hpp>
 
 #include "core/attributes.hpp"
 #include "core/backend.hpp"
@@ -52,6 +54,8 @@ struct loop_core {
     void stop() noexcept;                   // any thread
     [[nodiscard]] bool on_own_thread() const noexcept;
     [[nodiscard]] time_point clock() const noexcept;
+    // A point of time that lies behind us, or what was over from the start: the word of a deadline.
+    [[nodiscard]] bool has_passed(std::int64_t word) const noexcept;  // unusual.cpp
 
     // ---- submit.cpp
     // True: finished, and at rest in the stage `finished`, in no queue. False: pending.
@@ -87,10 +91,13 @@ struct loop_core {
     [[nodiscard]] static std::error_code control(socket_state* state,
                                                  control_request& asked) noexcept;
 
-    // ---- task.cpp
+    // ---- task_tree.cpp
     void add_root(promise_base& root) noexcept;
     void remove_root(promise_base& root) noexcept;
-    void destroy_roots() noexcept;
+    void destroy_tasks() noexcept;
+    // ---- task_group.cpp
+    void enter(scope& made) noexcept;
+    void leave(scope& gone) noexcept;
 
     frame_pool frames;  // the last to go: what the rest destroys may end there
     std::unique_ptr<backend> network;
@@ -110,6 +117,7 @@ struct loop_core {
     unsigned forks = fork_count;  // or never_forked: not to be used
     socket_state* sockets = nullptr;
     promise_base* roots = nullptr;
+    scope* scopes = nullptr;  // the youngest first
     std::thread::id thread{};
 
     std::atomic<bool> stopped{false};

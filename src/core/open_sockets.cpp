@@ -93,7 +93,7 @@ void loop_core::shut_down() noexcept {
     if (network == nullptr) {
         ready.append(refusals);
         discard_ready();
-        destroy_roots();
+        destroy_tasks();
         return;
     }
     for (operation* op = locals.front(); op != nullptr;) {
@@ -119,7 +119,7 @@ void loop_core::shut_down() noexcept {
     while (pending > 0 && !network->wait(time_point::max(), done)) {
     }
     discard_ready();
-    destroy_roots();
+    destroy_tasks();
     discard_ready();
     while (sockets != nullptr) {  // handles that outlive the loop own the memory from here on
         socket_state* state = sockets;

@@ -1,25 +1,14 @@
 // SPDX-License-Identifier: BSL-1.0
-// Tasks: who awaits whom, the cancel that walks down, and what the loop owns.
+// Tasks: who awaits whom, and the handles of those that a loop runs by itself.
 #include <cstdio>
 #include <exception>
 #include <utility>
 
-#include "core/loop_core.hpp"
+#include "core/task_tree.hpp"
 
 namespace thole::detail {
 
 namespace {
-
-void resume_promise(runnable& self, turn how) {
-    if (how == turn::run) {
-        static_cast<promise_base&>(self).self.resume();
-    }
-}
-
-void queue(promise_base& promise) noexcept {
-    promise.act = &resume_promise;
-    promise.core->ready.push(promise);
-}
 
 // Goes on with `promise`: at once while the budget of this dispatch lasts, else in a later turn.
 // This bounds the stack where a compiler makes no tail call of a transfer.
@@ -28,21 +17,8 @@ std::coroutine_handle<> transfer_to(promise_base& promise) noexcept {
         --promise.core->budget;
         return promise.self;
     }
-    queue(promise);
+    queue_task(promise);
     return std::noop_coroutine();
-}
-
-void inherit_cancel(const promise_base& parent, promise_base& child) noexcept {
-    if (!child.shielded && child.cancelled == reason::none) {
-        child.cancelled = parent.cancelled;
-    }
-}
-
-// An exception that nobody awaits leaves run() in a turn of its own.
-void raise_in_run(loop_core& core, std::exception_ptr failure) {
-    auto thrower = [failure = std::move(failure)] { std::rethrow_exception(failure); };
-    using node = posted_function<decltype(thrower)>;
-    core.ready.push(*::new (allocate_frame(sizeof(node))) node(std::move(thrower)));
 }
 
 }  // namespace
@@ -60,6 +36,10 @@ std::coroutine_handle<> enter_child(promise_base& parent, promise_base& child,
 
 std::coroutine_handle<> task_ended(promise_base& ended, std::exception_ptr* failed) noexcept {
     ended.ended = true;
+    if (ended.group != nullptr) {
+        promise_base* waiting = ended_in_group(ended, failed);
+        return waiting != nullptr ? transfer_to(*waiting) : std::noop_coroutine();
+    }
     if (promise_base* parent = ended.parent; parent != nullptr) {
         parent->kind = promise_base::awaits::nothing;
         return transfer_to(*parent);
@@ -76,26 +56,7 @@ std::coroutine_handle<> task_ended(promise_base& ended, std::exception_ptr* fail
     return std::noop_coroutine();
 }
 
-void cancel_task(promise_base& task, reason why) noexcept {
-    for (promise_base* at = &task;;) {
-        if (at->cancelled == reason::none) {
-            at->cancelled = why;
-        }
-        if (at->kind == promise_base::awaits::operation) {
-            at->core->cancel(*static_cast<operation*>(at->awaited), why);
-            return;
-        }
-        if (at->kind != promise_base::awaits::child) {
-            return;
-        }
-        at = static_cast<promise_base*>(at->awaited);
-        if (at->shielded) {
-            return;
-        }
-    }
-}
-
-void yield_awaiter::requeue(promise_base& waiting) noexcept { queue(waiting); }
+void yield_awaiter::requeue(promise_base& waiting) noexcept { queue_task(waiting); }
 
 // ---- Spawned tasks
 
@@ -166,55 +127,6 @@ void spawned_base::release() noexcept {
     promise_base* root = std::exchange(of_, nullptr);
     root->core->remove_root(*root);
     root->self.destroy();
-}
-
-void loop_core::add_root(promise_base& root) noexcept {
-    root.core = this;
-    root.root = true;
-    root.next_root = roots;
-    if (roots != nullptr) {
-        roots->prev_root = &root;
-    }
-    roots = &root;
-    queue(root);
-}
-
-void loop_core::remove_root(promise_base& root) noexcept {
-    if (root.prev_root != nullptr) {
-        root.prev_root->next_root = root.next_root;
-    } else {
-        roots = root.next_root;
-    }
-    if (root.next_root != nullptr) {
-        root.next_root->prev_root = root.prev_root;
-    }
-}
-
-// From the innermost frame out, without resuming one, and without recursion: a chain may be long.
-void loop_core::destroy_roots() noexcept {
-    while (roots != nullptr) {
-        promise_base* at = roots;
-        while (at->kind == promise_base::awaits::child) {
-            at = static_cast<promise_base*>(at->awaited);
-        }
-        while (at != nullptr) {
-            promise_base* parent = at->parent;
-            if (at->root) {
-                remove_root(*at);
-            }
-            if (at->handle != nullptr) {
-                at->handle->of_ = nullptr;
-            }
-            if (at->owner != nullptr) {
-                *at->owner = nullptr;
-            }
-            if (parent != nullptr) {
-                parent->kind = promise_base::awaits::nothing;
-            }
-            at->self.destroy();
-            at = parent;
-        }
-    }
 }
 
 }  // namespace thole::detail

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSL-1.0
 // What the short way of submit.cpp leaves aside: refusals, verbs that are no transfers, who waits
 // without a task. Apart, so that no compiler spreads it into that way.
+#include <thole/with_deadline.hpp>
+
 #include "core/error_table.hpp"
 #include "core/loop_core.hpp"
 
@@ -59,10 +61,18 @@ void loop_core::arm(operation& op) noexcept {
     }
 }
 
+bool loop_core::has_passed(std::int64_t word) const noexcept {
+    constexpr std::int64_t over = within(std::chrono::nanoseconds(0)).word();
+    return word < 0 && (word == over || -word <= clock().time_since_epoch().count());
+}
+
+bool is_over(const loop_core& core, deadline until) noexcept {
+    return core.has_passed(until.word());
+}
+
 // R102: what is late starts nothing and consumes nothing; a late sleep has had its effect.
 bool loop_core::is_late(operation& op) noexcept {
-    constexpr std::int64_t over = within(std::chrono::nanoseconds(0)).word();
-    if (op.due >= 0 || (op.due != over && -op.due > clock().time_since_epoch().count())) {
+    if (!has_passed(op.due)) {
         return false;
     }
     if (op.what != verb::sleep) {
