@@ -31,7 +31,7 @@ public:
 
 private:
     static bool start(local_operation& op) noexcept;
-    static const detail::local_methods waiting;
+    static const detail::local_methods how;
 
     event* on_ = nullptr;
 };

@@ -46,9 +46,9 @@ void wait_list::close() noexcept {
 
 }  // namespace detail
 
-constexpr detail::local_methods wait_op::waiting{&start, &waiting_operation::leave};
+constexpr detail::local_methods wait_op::how{&start, &waiting_operation::leave};
 
-wait_op::wait_op() noexcept : waiting_operation(waiting) {}
+wait_op::wait_op() noexcept : waiting_operation(how) {}
 
 bool wait_op::start(local_operation& op) noexcept {
     auto& self = static_cast<wait_op&>(op);
