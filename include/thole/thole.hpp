@@ -11,6 +11,7 @@
 #include <thole/event.hpp>
 #include <thole/loop.hpp>
 #include <thole/operation.hpp>
+#include <thole/pair.hpp>
 #include <thole/queue.hpp>
 #include <thole/result.hpp>
 #include <thole/scope.hpp>

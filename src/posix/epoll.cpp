@@ -54,6 +54,7 @@ int epoll_reactor::start() noexcept {
     if (set_ < 0) {
         return errno;
     }
+    waitable_ = set_;
     // Edge-triggered: each write wakes once, and none is ever read back (R119).
     return apply(EPOLL_CTL_ADD, waker(), EPOLLIN | EPOLLET, waker_mark);
 }
@@ -140,6 +141,7 @@ void epoll_reactor::rebuild() noexcept {
     orphans_ = 0;
     close_handle(set_);
     set_ = made;
+    waitable_ = made;
     static_cast<void>(apply(EPOLL_CTL_ADD, waker(), EPOLLIN | EPOLLET, waker_mark));
     for (std::size_t fd = 0; fd < states().size(); ++fd) {
         const state_table::entry& known = states()[fd];

@@ -68,6 +68,10 @@ private:
 
 [[nodiscard]] bool has_ipv6();
 
+// Waits until a descriptor of the system is readable, for `most` milliseconds at the most (-1: for
+// ever), as a foreign loop does. False: the time was over.
+[[nodiscard]] bool wait_readable(std::uintptr_t native, int most);
+
 // Descriptors, or handles, that this process has open.
 [[nodiscard]] std::size_t open_handles();
 

@@ -5,6 +5,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/time.h>
@@ -243,6 +244,18 @@ void set_environment(const char* name, const char* value) {
     } else {
         ::unsetenv(name);
     }
+}
+
+bool wait_readable(std::uintptr_t native, int most) {
+    pollfd asked{static_cast<int>(native), POLLIN, 0};
+    int ready = 0;
+    do {
+        ready = ::poll(&asked, 1, most);
+    } while (ready < 0 && errno == EINTR);
+    if (ready < 0) {
+        refuse("poll");
+    }
+    return ready > 0;
 }
 
 bool is_windows() noexcept { return false; }

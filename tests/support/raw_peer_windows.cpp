@@ -224,6 +224,15 @@ void set_environment(const char* name, const char* value) {
     ::SetEnvironmentVariableA(name, value);
 }
 
+bool wait_readable(std::uintptr_t native, int most) {
+    WSAPOLLFD asked{static_cast<SOCKET>(native), POLLRDNORM, 0};
+    const int ready = ::WSAPoll(&asked, 1, most);
+    if (ready < 0) {
+        refuse("WSAPoll");
+    }
+    return ready > 0;
+}
+
 bool is_windows() noexcept { return true; }
 
 int in_forked_child(int (*)(void*), void*) { return -1; }
