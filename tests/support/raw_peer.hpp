@@ -55,6 +55,9 @@ private:
     std::uintptr_t native_ = none;
 };
 
+// The name of a socket that somebody else holds.
+[[nodiscard]] endpoint local_of(std::uintptr_t native);
+
 // A listener whose backlog is full: a connection to it stays pending.
 class silent_port {
 public:

@@ -177,9 +177,11 @@ void socket::close() noexcept {
     }
 }
 
-endpoint socket::local() const {
+endpoint socket::local() const { return local_of(native_); }
+
+endpoint local_of(std::uintptr_t native) {
     address name;
-    if (::getsockname(fd_of(native_), name.get(), &name.length) != 0) {
+    if (::getsockname(fd_of(native), name.get(), &name.length) != 0) {
         refuse("getsockname");
     }
     return from_native(name);
