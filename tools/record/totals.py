@@ -7,7 +7,8 @@ usage: totals.py [--expect BACKEND]... [--broken LEG]... [LEG=BUILDFOLDER]...
 A test that writes a record (BUILDFOLDER/records/LEG/TEST.jsonl) counts by its cases, any other
 one counts as one. Prints what failed, the table case x backend with the reasons of its skips,
 and last "N passed, N failed, N skipped". A case that tests/scenario/cases.txt lists for an
-expected backend and that did not run there is a hole, and a hole is a failure.
+expected backend and that did not run there is a hole, and a hole is a failure. One that holds by
+construction has no test; if there is one after all, its row is stale, and that is a failure too.
 """
 import argparse
 import json
@@ -67,19 +68,25 @@ def cell(results):
     return '.'
 
 
+CONSTRUCTION = 'by-construction:'
+
+
 def required():
-    rows = {}
-    if CASES.exists():
-        for line in CASES.read_text(encoding='utf-8').splitlines():
-            words = line.split('#')[0].split()
-            if words:
-                rows[words[0]] = words[1:]
-    return rows
+    """Of each case the backends that must show it, and why others hold by construction."""
+    rows, constructed = {}, {}
+    for line in CASES.read_text(encoding='utf-8').splitlines() if CASES.exists() else []:
+        words = line.split('#')[0].split()
+        if len(words) > 1 and words[1] == CONSTRUCTION:
+            constructed[words[0]] = ' '.join(words[2:])
+        elif words:
+            rows[words[0]] = words[1:]
+    return rows, constructed
 
 
 def table(cases, expected):
-    """Prints the table and returns its holes."""
-    cells, reasons, rows = {}, {}, required()
+    """Prints the table and returns its holes: what is missing in it, and what is stale."""
+    cells, reasons = {}, {}
+    rows, constructed = required()
     for case in cases:
         match = re.match(r'([A-Z]{2}\d{2})\b', case.name)
         if not case.test.startswith('scenario') or not match:
@@ -92,8 +99,13 @@ def table(cases, expected):
         return []
     holes = []
     print('\n' + 'case'.ljust(8) + ''.join(name.ljust(8) for name in BACKENDS).rstrip())
-    for row in sorted(set(rows) | {where[0] for where in cells}):
+    for row in sorted(set(rows) | set(constructed) | {where[0] for where in cells}):
         line = row.ljust(8)
+        if row in constructed:
+            if row not in {where[0] for where in cells}:
+                print(line + 'by construction')
+                continue
+            holes.append(f'{row} has a test: its row in cases.txt, "by construction", is stale')
         for backend in BACKENDS:
             word = cell(cells.get((row, backend), ()))
             if word == '.' and backend in expected and backend in rows.get(row, ()):
@@ -101,6 +113,10 @@ def table(cases, expected):
                 holes.append(f'{row} on {backend}')
             line += word.ljust(8)
         print(line.rstrip())
+    for row, reason in sorted(constructed.items()):
+        if row in rows or not reason:
+            holes.append(f'{row} by construction: listed twice, or without a reason')
+        print(f'by construction: {row}: {reason}')
     if expected and not rows:
         holes.append('every case: tests/scenario/cases.txt is empty or missing')
     for reason, where in sorted(reasons.items()):
@@ -127,7 +143,7 @@ def main():
             print(f'FAILED {case.leg} {case.test}: {case.name}{reason}')
     holes = table(cases, given.expect)
     for hole in holes:
-        print(f'FAILED hole: {hole}')
+        print(f'FAILED case: {hole}')
     for leg in given.broken:
         print(f'FAILED {leg}: does not build')
     count = {result: sum(case.result == result for case in cases)
