@@ -252,7 +252,7 @@ THOLE_TEST("AC08 an accept that was cancelled before loses no client", "[accept]
     run(in.on, cancelled_before(in.on, door));
 }
 
-THOLE_TEST("a dual-stack listener takes IPv4 clients as mapped addresses", "[accept]") {
+THOLE_TEST("AC29 a dual-stack listener takes IPv4 clients as mapped addresses", "[accept]") {
     need_ipv6();
     scene in;
     auto opened =
@@ -273,7 +273,7 @@ THOLE_TEST("a dual-stack listener takes IPv4 clients as mapped addresses", "[acc
     }
 }
 
-THOLE_TEST("an IPv6 listener refuses IPv4 clients by default", "[accept]") {
+THOLE_TEST("AC29 an IPv6 listener refuses IPv4 clients by default", "[accept]") {
     need_ipv6();
     scene in;
     auto opened = tcp::listener::open(in.on, endpoint::any(address_family::ipv6, 0));

@@ -319,7 +319,7 @@ THOLE_TEST("a raw peer is connected to, and answers", "[connect]") {
     CHECK(end.error == errc::end_of_stream);
 }
 
-THOLE_TEST("a connection to itself counts as refused", "[connect]") {
+THOLE_TEST("CN22 a connection to itself counts as refused", "[connect]") {
     scene in;
     for (int i = 0; i < 20; ++i) {
         endpoint self;
@@ -335,20 +335,36 @@ THOLE_TEST("a connection to itself counts as refused", "[connect]") {
     }
 }
 
-THOLE_TEST("a connect that cannot be is refused at once", "[connect]") {
+THOLE_TEST("CN19 port 0, or no target at all: refused at once", "[connect]") {
     scene in;
     journal log;
     noting<tcp::connect_op> connecting{noted{&log, "connect"}};
-    const endpoint v6 = endpoint::loopback(address_family::ipv6, 5000);
-    connecting.start(in.on, endpoint{});
-    settle(in.on);
-    connecting.start(in.on, endpoint::loopback(address_family::ipv4, 0));
-    settle(in.on);
-    connecting.start(in.on, v6,
-                     tcp::connect_options{.local = endpoint::loopback(address_family::ipv4, 0)});
-    settle(in.on);
-    REQUIRE(log.size() == 3);
+    const endpoint targets[] = {endpoint::loopback(address_family::ipv4, 0),
+                                endpoint::loopback(address_family::ipv6, 0),
+                                endpoint::any(address_family::ipv4, 0), endpoint{}};
+    for (const endpoint& target : targets) {
+        connecting.start(in.on, target);
+        CHECK_FALSE(connecting.pending());
+        settle(in.on);
+    }
+    REQUIRE(log.size() == std::size(targets));
     for (std::size_t i = 0; i < log.size(); ++i) {
         CHECK(log[i].error == std::errc::invalid_argument);
     }
+}
+
+THOLE_TEST("CN21 a local address of the other family is refused at once", "[connect]") {
+    scene in;
+    journal log;
+    noting<tcp::connect_op> connecting{noted{&log, "connect"}};
+    const endpoint v4 = endpoint::loopback(address_family::ipv4, 5000);
+    const endpoint v6 = endpoint::loopback(address_family::ipv6, 5000);
+    connecting.start(in.on, v6, tcp::connect_options{.local = v4.with_port(0)});
+    CHECK_FALSE(connecting.pending());
+    settle(in.on);
+    connecting.start(in.on, v4, tcp::connect_options{.local = v6.with_port(0)});
+    settle(in.on);
+    REQUIRE(log.size() == 2);
+    CHECK(log[0].error == std::errc::invalid_argument);
+    CHECK(log[1].error == std::errc::invalid_argument);
 }

@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: BSL-1.0
+// A port, a descriptor and an accept that are used again.
+#include "support/scenario.hpp"
+
+using namespace thole;
+using namespace thole::test;
+
+namespace {
+
+// Takes each client and starts itself again, at once and inside its own end; every third restart is
+// cancelled on the spot.
+struct restarting {
+    tcp::listener* door;
+    std::size_t* starts;
+    std::size_t* ends;
+    std::vector<endpoint>* clients;
+    callback<tcp::accept_op, restarting>* self;
+
+    void operator()(result<tcp::socket> end) const {
+        ++*ends;
+        if (end) {
+            clients->push_back(end->peer().value());
+            end->abort();
+        } else {
+            CHECK(end.error() == (door->is_open() ? errc::cancelled : errc::closed));
+        }
+        if (door->is_open()) {
+            ++*starts;
+            self->start(*door);
+            if (*starts % 3 == 0) {
+                self->cancel();
+            }
+        }
+    }
+};
+
+task<endpoint> knock(loop& on, endpoint where) {
+    auto made = co_await tcp::connect(on, where);
+    REQUIRE(made.error() == no_error);
+    const endpoint own = made->local().value();
+    std::byte buffer[1];
+    const auto gone = co_await made->read(buffer);  // until the server has turned us away
+    CHECK(gone.error() != no_error);
+    co_return own;
+}
+
+}  // namespace
+
+THOLE_TEST("AC09 a cancel while the accept is started again: one completion each", "[accept]") {
+    scene in;
+    tcp::listener door = open_door(in.on, address_family::ipv4, {.standing_accepts = 1});
+    std::size_t starts = 1;
+    std::size_t ends = 0;
+    std::vector<endpoint> clients;
+    callback<tcp::accept_op, restarting> accepting{
+        restarting{&door, &starts, &ends, &clients, nullptr}};
+    accepting.function().self = &accepting;
+    accepting.start(door);
+    std::vector<endpoint> knocked;
+    for (std::size_t i = 0; i < rounds() / 8; ++i) {
+        auto client = in.on.spawn(knock(in.on, *door.local()));
+        if (i % 2 == 0) {
+            turn(in.on);
+            accepting.cancel();  // between the arrival and its report, or before
+        }
+        knocked.push_back(
+            run(in.on, [](auto& going) -> task<endpoint> { co_return co_await going; }(client)));
+        REQUIRE((ends == starts - 1 && accepting.pending()));
+    }
+    door.close();
+    settle(in.on);
+    CHECK(ends == starts);
+    CHECK(clients == knocked);  // no client was lost, none came twice
+}
+
+namespace {
+
+// A listener of that kind whose server end closed first; gives what opening the port again says.
+std::error_code rebound(scene& in, bool old_reuses, bool new_reuses) {
+    tcp::listener door = open_door(in.on, address_family::ipv4, {.reuse_address = old_reuses});
+    const endpoint where = *door.local();
+    {
+        pair both = run(in.on, connected(in.on, door));
+        both.there.close();
+        CHECK(run(in.on, drain(both.here)).error == errc::end_of_stream);
+        both.here.close();
+    }
+    door.close();
+    settle(in.on);
+    return tcp::listener::open(in.on, where, {.reuse_address = new_reuses}).error();
+}
+
+}  // namespace
+
+THOLE_TEST("AC24 the same port again after an active close", "[accept]") {
+    if (on_sim()) {
+        skip("the simulated network has no TIME_WAIT: a closed port is free");
+    }
+    scene in;
+    for (const bool old_reuses : {false, true}) {
+        for (const bool new_reuses : {false, true}) {
+            CAPTURE(old_reuses, new_reuses);
+            // On Windows the port is free, and exclusive use asks for nothing else (windows.md 5).
+            const bool works = on_iocp() || (old_reuses && new_reuses);
+            std::error_code end;
+            for (int i = 0; i < 10; ++i) {  // unless another program was faster
+                end = rebound(in, old_reuses, new_reuses);
+                if ((end == no_error) == works) {
+                    break;
+                }
+            }
+            CHECK((works ? end == no_error : end == std::errc::address_in_use));
+        }
+    }
+}
+
+namespace {
+
+// Both have something to read in one batch; this one's end closes the other and connects anew,
+// which takes the other's number.
+struct replaces {
+    loop* on;
+    endpoint where;
+    tcp::socket* other;
+    noting<tcp::connect_op>* fresh;
+    journal* log;
+
+    void operator()(result<std::size_t> end) const {
+        log->note("first", end.error(), end ? *end : 0);
+        other->close();
+        fresh->start(*on, where);
+    }
+};
+
+task<> send_both(pair& first, pair& second, bool with_end) {
+    co_await send(second.there, "stale");  // neither write waits: both events are in one batch
+    co_await send(first.there, "x");
+    if (with_end) {
+        second.there.abort();
+    }
+}
+
+}  // namespace
+
+THOLE_TEST("AC26 an event of a closed socket does not reach the next of its number", "[accept]") {
+    scene in;
+    tcp::listener door = open_door(in.on);
+    for (std::size_t i = 0; i < rounds() / 20; ++i) {
+        pair first = run(in.on, connected(in.on, door));
+        pair second = run(in.on, connected(in.on, door));
+        journal log;
+        tcp::socket fresh;
+        tcp::socket there;
+        std::byte one[1];
+        noting<tcp::connect_op> connecting{noted{&log, "connect", &fresh}};
+        noting<tcp::accept_op> accepting{noted{&log, "accept", &there}};
+        callback<tcp::read_op, replaces> reading{
+            replaces{&in.on, *door.local(), &second.here, &connecting, &log}};
+        accepting.start(door);
+        reading.start(first.here, one);
+        turn(in.on);
+        run(in.on, send_both(first, second, i % 2 == 0));
+        settle(in.on);
+        REQUIRE(log.of("first").count == 1);
+        REQUIRE(log.of("connect").error == no_error);
+        REQUIRE(log.of("accept").error == no_error);
+
+        std::byte buffer[8];
+        noting<tcp::read_op> fresh_read{noted{&log, "fresh"}};
+        fresh_read.start(fresh, buffer);
+        turn(in.on);
+        turn(in.on);
+        CHECK(fresh_read.pending());  // neither the old one's bytes nor its end
+        run(in.on, send(there, "new"));
+        settle(in.on);
+        CHECK(log.of("fresh").error == no_error);
+        CHECK(text_of(std::span(buffer).first(log.of("fresh").count)) == "new");
+        first.here.abort();
+        second.there.abort();
+        fresh.abort();
+        settle(in.on);
+    }
+}
