@@ -55,7 +55,8 @@ public:
 
 private:
     static bool matches(rule& one, const call& asked) {
-        if (one.name_ != asked.name || one.left_ == 0 || (one.test_ && !one.test_(asked))) {
+        const bool named = one.name_.empty() || one.name_ == asked.name;
+        if (!named || one.left_ == 0 || (one.test_ && !one.test_(asked))) {
             return false;
         }
         if (one.skip_ > 0) {
@@ -91,6 +92,7 @@ rule& rule::gives(std::intptr_t result, int error) {
 }
 
 rule& on(std::string_view name) { return the_stage().add(name); }
+rule& on_any() { return the_stage().add({}); }
 void reset() { the_stage().reset(); }
 std::vector<call> calls(std::string_view name) { return the_stage().record(name); }
 std::size_t count(std::string_view name) { return calls(name).size(); }

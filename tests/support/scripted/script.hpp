@@ -72,6 +72,8 @@ private:
 
 // A new answer for calls of that name; the first rule that matches answers. It lives until reset().
 rule& on(std::string_view name);
+// For calls of any name: with from(n) and `instead`, the nth call of all.
+rule& on_any();
 // Forgets all rules and the record.
 void reset();
 // The calls of that name so far, the oldest first; all of them without a name.

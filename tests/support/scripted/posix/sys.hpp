@@ -89,13 +89,38 @@ inline int shutdown(int fd, int how) {
     return perform(of("shutdown", fd), [&](script::call&) { return ::shutdown(fd, how); });
 }
 
-// ---- Bytes. A rule may cut short what the system is asked for, pieces apart.
+// ---- Bytes. A rule may cut short what the system is asked for.
 
 inline script::call transfer(std::string_view name, int fd, std::size_t length) {
     script::call asked = of(name, fd);
     asked.most = length;
     return asked;
 }
+// The pieces of a message, for a system that takes at most so many bytes of them.
+class cut_message {
+public:
+    explicit cut_message(const msghdr& message)
+        : pieces_(message.msg_iov, message.msg_iov + message.msg_iovlen), message_(message) {}
+    [[nodiscard]] std::size_t length() const {
+        std::size_t sum = 0;
+        for (const iovec& piece : pieces_) {
+            sum += piece.iov_len;
+        }
+        return sum;
+    }
+    msghdr* first(std::size_t most) {
+        for (iovec& piece : pieces_) {
+            piece.iov_len = piece.iov_len < most ? piece.iov_len : most;
+            most -= piece.iov_len;
+        }
+        message_.msg_iov = pieces_.data();
+        return &message_;
+    }
+
+private:
+    std::vector<iovec> pieces_;
+    msghdr message_;
+};
 inline ssize_t read(int fd, void* to, std::size_t length) {
     return perform(transfer("read", fd, length),
                    [&](script::call& asked) { return ::read(fd, to, asked.most); });
@@ -105,16 +130,20 @@ inline ssize_t recv(int fd, void* to, std::size_t length, int flags) {
                    [&](script::call& asked) { return ::recv(fd, to, asked.most, flags); });
 }
 inline ssize_t recvmsg(int fd, msghdr* message, int flags) {
-    return perform(transfer("recvmsg", fd, 0),
-                   [&](script::call&) { return ::recvmsg(fd, message, flags); });
+    cut_message cut(*message);
+    return perform(transfer("recvmsg", fd, cut.length()), [&](script::call& asked) {
+        return ::recvmsg(fd, cut.first(asked.most), flags);
+    });
 }
 inline ssize_t send(int fd, const void* from, std::size_t length, int flags) {
     return perform(transfer("send", fd, length),
                    [&](script::call& asked) { return ::send(fd, from, asked.most, flags); });
 }
 inline ssize_t sendmsg(int fd, const msghdr* message, int flags) {
-    return perform(transfer("sendmsg", fd, 0),
-                   [&](script::call&) { return ::sendmsg(fd, message, flags); });
+    cut_message cut(*message);
+    return perform(transfer("sendmsg", fd, cut.length()), [&](script::call& asked) {
+        return ::sendmsg(fd, cut.first(asked.most), flags);
+    });
 }
 inline ssize_t write(int fd, const void* from, std::size_t length) {
     return perform(transfer("write", fd, length),

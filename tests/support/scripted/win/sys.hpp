@@ -78,20 +78,46 @@ inline int setsockopt(SOCKET socket, int level, int option, const char* value, i
 inline int shutdown(SOCKET socket, int how) {
     return perform(of("shutdown", socket), [&](script::call&) { return ::shutdown(socket, how); });
 }
+// The pieces of a transfer, for a system that takes at most so many bytes of them.
+class cut_pieces {
+public:
+    cut_pieces(const WSABUF* pieces, DWORD count) : pieces_(pieces, pieces + count) {}
+    [[nodiscard]] std::size_t length() const {
+        std::size_t sum = 0;
+        for (const WSABUF& piece : pieces_) {
+            sum += piece.len;
+        }
+        return sum;
+    }
+    WSABUF* first(std::size_t most) {
+        for (WSABUF& piece : pieces_) {
+            piece.len = piece.len < most ? piece.len : static_cast<ULONG>(most);
+            most -= piece.len;
+        }
+        return pieces_.data();
+    }
+
+private:
+    std::vector<WSABUF> pieces_;
+};
 inline int WSARecv(SOCKET socket, WSABUF* pieces, DWORD count, DWORD* moved, DWORD* flags,
                    OVERLAPPED* overlapped, LPWSAOVERLAPPED_COMPLETION_ROUTINE routine) {
+    cut_pieces cut(pieces, count);
     script::call asked = of("WSARecv", socket);
     asked.out = overlapped;
-    return perform(std::move(asked), [&](script::call&) {
-        return ::WSARecv(socket, pieces, count, moved, flags, overlapped, routine);
+    asked.most = cut.length();
+    return perform(std::move(asked), [&](script::call& met) {
+        return ::WSARecv(socket, cut.first(met.most), count, moved, flags, overlapped, routine);
     });
 }
 inline int WSASend(SOCKET socket, WSABUF* pieces, DWORD count, DWORD* moved, DWORD flags,
                    OVERLAPPED* overlapped, LPWSAOVERLAPPED_COMPLETION_ROUTINE routine) {
+    cut_pieces cut(pieces, count);
     script::call asked = of("WSASend", socket);
     asked.out = overlapped;
-    return perform(std::move(asked), [&](script::call&) {
-        return ::WSASend(socket, pieces, count, moved, flags, overlapped, routine);
+    asked.most = cut.length();
+    return perform(std::move(asked), [&](script::call& met) {
+        return ::WSASend(socket, cut.first(met.most), count, moved, flags, overlapped, routine);
     });
 }
 inline SOCKET WSASocketW(int family, int type, int protocol, WSAPROTOCOL_INFOW* info, GROUP group,
@@ -201,7 +227,9 @@ inline HANDLE CreateIoCompletionPort(HANDLE handle, HANDLE port, ULONG_PTR key, 
         return ::CreateIoCompletionPort(handle, port, key, threads);
     });
 }
-using ::CloseHandle;
+inline BOOL CloseHandle(HANDLE handle) {
+    return perform(of("CloseHandle", handle), [&](script::call&) { return ::CloseHandle(handle); });
+}
 using ::GetLastError;
 
 // ---- Threads, time, words.
