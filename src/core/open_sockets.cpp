@@ -87,6 +87,21 @@ void loop_core::discard_ready() noexcept {
     }
 }
 
+namespace {
+
+// Waits for the kernel's word once more. A wait that failed is tried again, within reason: what is
+// pending is memory that the kernel may still write to.
+bool goes_on(backend& network, completions& done, int& failed_in_a_row) noexcept {
+    constexpr int most = 1000;
+    if (network.wait(time_point::max(), done)) {
+        return ++failed_in_a_row < most;
+    }
+    failed_in_a_row = 0;
+    return true;
+}
+
+}  // namespace
+
 void loop_core::shut_down() noexcept {
     closing = true;
     retire();
@@ -116,7 +131,8 @@ void loop_core::shut_down() noexcept {
         --pending;
     }
     completions done(*this);
-    while (pending > 0 && !network->wait(time_point::max(), done)) {
+    int failed = 0;
+    while (pending > 0 && goes_on(*network, done, failed)) {
     }
     discard_ready();
     destroy_tasks();
@@ -130,7 +146,7 @@ void loop_core::shut_down() noexcept {
         state->core = nullptr;
         network->close(state);
     }
-    while (network->held() > 0 && !network->wait(time_point::max(), done)) {
+    while (network->held() > 0 && goes_on(*network, done, failed)) {
     }
 }
 
