@@ -117,7 +117,7 @@ SCENARIO(accept_after_the_client_finished) {
 SCENARIO(accept_after_the_client_reset,
          .not_on_windows = "a client that resets before it is accepted: Wine's AcceptEx fails, "
                            "and what the listener then does is shown by tests/scripted",
-         .needs_system = true) {
+         .not_on_sim = a_system) {
     on.server.listen(loopback);
     on.wait(on.client.connect(on.server.where()));
     on.client.abort();
@@ -169,7 +169,7 @@ SCENARIO(listen_again_beside_a_connection) {
     on.send(on.client, on.server, "hello");
 }
 
-SCENARIO(listen_address_of_nobody, .needs_system = true) {
+SCENARIO(listen_address_of_nobody, .not_on_sim = a_system) {
     on.server.listen(*endpoint::parse("192.0.2.1:0"));  // RFC 5737: of no machine
 }
 

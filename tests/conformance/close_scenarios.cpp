@@ -30,7 +30,6 @@ SCENARIO(shutdown_both_ways) {
     on.wait(on.server.read(1));
     on.server.shutdown_write();
     on.wait(on.client.read(1));
-    on.wait(on.client.read(1));
 }
 
 SCENARIO(shutdown_at_the_same_time) {

@@ -24,7 +24,6 @@ SCENARIO(read_exactly_cut_short_by_the_end) {
     on.expect_ok(on.watch(on.server.write("hel")));
     on.server.shutdown_write();
     on.wait(on.client.read_exactly(6));
-    on.wait(on.client.read(6));
 }
 
 SCENARIO(read_into_an_empty_buffer) {
@@ -80,12 +79,42 @@ SCENARIO(read_bytes_then_reset, .not_on_windows = "Wine 8 hides a reset from a l
     on.wait(on.client.read(1));
 }
 
+// How often a library repeats an end may depend on the moment; whether it always does may not.
+void read_on(stage& on, std::string_view end) {
+    constexpr int often = 5;
+    for (int i = 0; i < often; ++i) {
+        const step& again = on.watch(on.client.read(100, {.limit = 100ms}));
+        if (again.end != end) {
+            on.client.note("read forgot its end");
+            return;
+        }
+    }
+    on.client.note("read repeats its end");
+}
+
 SCENARIO(read_again_after_reset, .not_on_windows = "Wine 8 hides a reset from a later read") {
     on.join();
     step& reading = on.client.read(100);
     on.server.abort();
     on.wait(reading);
-    on.wait(on.client.read(1, {.as = "second read"}));
+    read_on(on, reading.end);
+}
+
+SCENARIO(read_again_after_end) {
+    on.join();
+    step& reading = on.client.read(100);
+    on.server.shutdown_write();
+    on.wait(reading);
+    read_on(on, reading.end);
+}
+
+SCENARIO(read_nothing_after_end) {
+    on.join();
+    step& reading = on.client.read(100);
+    on.server.shutdown_write();
+    on.wait(reading);
+    on.wait(on.client.read(0, {.as = "empty read"}));
+    on.send(on.client, on.server, "hello");
 }
 
 SCENARIO(read_bytes_then_end) {
@@ -94,15 +123,6 @@ SCENARIO(read_bytes_then_end) {
     on.server.close();
     on.wait(on.client.read_exactly(5));
     on.wait(on.client.read(100));
-}
-
-SCENARIO(read_again_after_end) {
-    on.join();
-    on.server.shutdown_write();
-    on.wait(on.client.read(100));
-    on.wait(on.client.read(100));
-    on.wait(on.client.read_exactly(100));
-    on.wait(on.client.read(0));
 }
 
 SCENARIO(read_cancelled_then_read) {
@@ -163,7 +183,7 @@ SCENARIO(read_cancelled_as_bytes_come) {
     on.client.note(all == sent ? "got all, in order" : "got '" + all + "'");
 }
 
-SCENARIO(read_until_deadline) {
+SCENARIO(read_until_deadline, .not_on_sim = "its clock is not the one that this scenario reads") {
     on.join();
     const auto begun = std::chrono::steady_clock::now();
     on.wait(on.client.read(100, {.limit = 40ms}));

@@ -114,13 +114,15 @@ private:
 // More than a connection takes while its peer does not read.
 inline constexpr std::size_t bulk = std::size_t{24} << 20;
 
+inline constexpr std::string_view a_system = "it needs more than a simulated network has";
+
 // ---- The scenarios, as each file of them registers its own.
 
 struct scenario {
     std::string_view name;
     void (*play)(stage& on);
     std::string_view not_on_windows{};  // why Wine cannot show it
-    bool needs_system = false;          // more than a simulated network has
+    std::string_view not_on_sim{};      // why the simulated network cannot
     bool needs_ipv6 = false;
 };
 
