@@ -94,6 +94,11 @@ class Differences(unittest.TestCase):
         table = self.with_row('no_such_scenario', 'client read closed', 'client read cancelled')
         self.refused(table, 'table', 'stale row "no_such_scenario', 'there is no such scenario')
 
+    def test_a_row_where_its_scenario_does_not_run(self):
+        table = self.with_row('read_bytes_then_reset', 'client read closed',
+                              'client read connection_reset')
+        self.refused(table, 'table', 'stale row "read_bytes_then_reset', 'does not run on windows')
+
     def test_a_row_counts_on_the_side_of_its_lines_only(self):
         table = self.with_row('read_what_there_is', "client read ok 'other'",
                               "client read ok 'hello'")

@@ -29,11 +29,21 @@ bool is_read(const step& one) {
 
 }  // namespace
 
+// Blocks of one text, each with its own number in front.
 std::string pattern(std::size_t count) {
-    std::string bytes(count, '\0');
-    for (std::size_t i = 0; i < count; ++i) {
-        bytes[i] = static_cast<char>('!' + (i * 7 + i / 251 + i / 65521) % 90);
+    constexpr std::size_t block = 4093;
+    std::string text(block, ' ');
+    for (std::size_t i = 0; i < block; ++i) {
+        text[i] = static_cast<char>('!' + (i * 7 + i / 251) % 90);
     }
+    std::string bytes;
+    bytes.reserve(count + block);
+    while (bytes.size() < count) {
+        const std::string number = std::to_string(bytes.size() / block) + ' ';
+        text.replace(0, number.size(), number);
+        bytes += text;
+    }
+    bytes.resize(count);
     return bytes;
 }
 
