@@ -24,7 +24,7 @@ def rows_here():
 
 
 class Differences(unittest.TestCase):
-    def play(self, table, cases):
+    def play(self, table, cases, *words):
         """Gives the exit code, and what was printed."""
         with tempfile.TemporaryDirectory() as folder:
             path = pathlib.Path(folder, 'differences.md')
@@ -34,7 +34,7 @@ class Differences(unittest.TestCase):
                             if key != 'THOLE_RECORD'}
             run = subprocess.run(
                 [*COMMAND, '--differences', str(path), '--run_test=' + cases,
-                 '--catch_system_errors=no', '--color_output=no'],
+                 '--catch_system_errors=no', '--color_output=no', *words],
                 stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                 text=True, timeout=300, env=surroundings)
         return run.returncode, run.stdout
@@ -118,6 +118,11 @@ class Differences(unittest.TestCase):
                 (f'{TABLE}| {name} | all | {ours} | {theirs} |\n', 'five cells')):
             with self.subTest(word=word):
                 self.refused(table, 'table', word)
+
+    def test_a_scenario_that_hangs_fails_with_its_trace(self):
+        code, told = self.play(TABLE, '*/connect_pending_until_deadline', '--guard', '0')
+        self.assertNotEqual(code, 0, told)
+        self.assertIn('(it stopped) it never ended: client connect', told)
 
     def test_no_table(self):
         run = subprocess.run([*COMMAND, '--differences', '/nowhere/differences.md'],

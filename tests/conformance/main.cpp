@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: BSL-1.0
 // The main of the conformance tests, with all of Boost.Test in it: compiled once.
 //
-//     conformance --backend NAME --differences FILE [--suite NAME] [OPTIONS OF BOOST.TEST…]
+//     conformance --backend NAME --differences FILE [--suite NAME] [--guard MILLISECONDS] […]
+//
+// Boost.Test takes the rest: --run_test='*/read_parked_then_end' plays one scenario in each
+// pairing,
+// --log_level=message shows the traces.
 #define BOOST_TEST_NO_MAIN
 #define BOOST_TEST_ALTERNATIVE_INIT_API
 #include <boost/test/included/unit_test.hpp>
@@ -21,6 +25,7 @@ int main(int count, char** words) {
         std::string* value = word == "--backend"       ? &options.backend
                              : word == "--differences" ? &options.differences
                              : word == "--suite"       ? &options.suite
+                             : word == "--guard"       ? &options.guard
                                                        : nullptr;
         if (value == nullptr || i + 1 == count) {
             rest.push_back(words[i]);

@@ -132,7 +132,7 @@ step& stage::until_ended(step& one, Turn turn) {
         const bool ran = turn(idle < busy ? 0ms : 1ms);
         idle = ran ? 0 : idle + 1;
         if (!ran) std::this_thread::yield();
-        if (std::chrono::steady_clock::now() - begun_ > patience) {
+        if (one.pending() && std::chrono::steady_clock::now() - begun_ > guard) {
             throw stuck("it never ended: " + one.name);
         }
     }

@@ -22,6 +22,8 @@ using namespace std::chrono_literals;
 
 // How long a scenario may take before it has failed: far more than any needs.
 inline constexpr std::chrono::seconds patience{40};
+// The guard of this run: less for the test of the test alone.
+inline std::chrono::milliseconds guard = patience;
 
 // Thrown out of a scenario that cannot go on.
 struct stuck : std::runtime_error {

@@ -113,6 +113,7 @@ std::vector<std::string> problems_of(const scenario& one, const pairing& who) {
     const trace& reference = reference_of(one);
     const trace played = play(one, who);
     std::vector<std::string> problems = compare(one.name, who, platform(), reference, played, rows);
+    BOOST_TEST_MESSAGE(std::string(one.name) + " " + std::string(who.name) + together(played));
     if (reference.empty()) problems.push_back("its trace is empty");
     for (const trace* each : {&reference, &played}) {
         if (!each->empty() && each->back().starts_with("(it stopped)")) {
@@ -182,6 +183,7 @@ void run_table() {
 
 void prepare(const run_options& given) {
     options = given;
+    if (!options.guard.empty()) guard = std::chrono::milliseconds(std::stol(options.guard));
     std::ifstream file(options.differences, std::ios::binary);
     if (!file) throw std::runtime_error("cannot read " + options.differences);
     const std::string text{std::istreambuf_iterator<char>(file), {}};

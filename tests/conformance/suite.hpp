@@ -10,6 +10,7 @@ struct run_options {
     std::string backend;
     std::string suite;        // the name in the record, which goes to $THOLE_RECORD
     std::string differences;  // the path of differences.md
+    std::string guard;        // how many milliseconds a scenario may take; empty: enough
 };
 
 // Throws std::runtime_error where the table cannot be read.

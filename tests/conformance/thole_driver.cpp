@@ -143,7 +143,7 @@ private:
     template <class Pending, class Begin>
     void start(step& one, int socket, Begin begin) {
         auto made = std::make_unique<Pending>(
-            [this, &one, socket](auto outcome) { finish(one, socket, std::move(outcome)); });
+            [this, &one, socket](auto outcome) { this->finish(one, socket, std::move(outcome)); });
         one.cancel = [op = &made->op] { op->cancel(); };
         Pending& now = *made;
         steps_.push_back(std::move(made));
