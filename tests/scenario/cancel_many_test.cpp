@@ -6,7 +6,7 @@
 #include <deque>
 #include <thread>
 
-#include "unit/allocations.hpp"
+#include "support/allocations.hpp"
 
 using namespace thole;
 using namespace thole::test;

@@ -8,7 +8,7 @@
 
 #include <thole/thole.hpp>
 
-#include "allocations.hpp"
+#include "support/allocations.hpp"
 
 namespace {
 

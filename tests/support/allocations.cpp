@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
 // The program's own operator new: it counts.
-#include "allocations.hpp"
+#include "support/allocations.hpp"
 
 #include <atomic>
 #include <cstdlib>
