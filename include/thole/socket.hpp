@@ -83,7 +83,8 @@ public:
     }
 
     /// Sends our FIN: the peer reads end_of_stream after what was written; reading goes on.
-    /// errc::operation_in_progress while a write is pending; errc::closed; not_connected.
+    /// Again: nothing. errc::operation_in_progress while a write is pending; errc::closed;
+    /// not_connected.
     THOLE_API result<void> shutdown_write() noexcept;
 
     /// At once: cancels what is pending (it finishes in a later turn with errc::closed, a write

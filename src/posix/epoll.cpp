@@ -2,6 +2,7 @@
 #include "posix/reactor.hpp"
 
 #include <limits>
+#include <utility>
 
 #include "posix/handle.hpp"
 #include "posix/verbs.hpp"
@@ -37,6 +38,7 @@ private:
     [[nodiscard]] int apply(int what, int fd, std::uint32_t interest, std::uint64_t mark) noexcept;
     [[nodiscard]] int ask(epoll_event* events, time_point until) noexcept;
     void rebuild() noexcept;
+    [[nodiscard]] bool register_all() noexcept;  // false: some socket would be deaf
 
     int set_ = -1;
     std::uint32_t generation_ = 0;
@@ -138,18 +140,27 @@ void epoll_reactor::rebuild() noexcept {
     if (made < 0) {
         return;  // the next orphan asks again
     }
+    const int old = std::exchange(set_, made);
+    if (!register_all()) {
+        set_ = old;
+        close_handle(made);
+        return;
+    }
     orphans_ = 0;
-    close_handle(set_);
-    set_ = made;
     waitable_ = made;
-    static_cast<void>(apply(EPOLL_CTL_ADD, waker(), EPOLLIN | EPOLLET, waker_mark));
-    for (std::size_t fd = 0; fd < states().size(); ++fd) {
+    close_handle(old);
+}
+
+bool epoll_reactor::register_all() noexcept {
+    bool all = apply(EPOLL_CTL_ADD, waker(), EPOLLIN | EPOLLET, waker_mark) == 0;
+    for (std::size_t fd = 0; fd < states().size() && all; ++fd) {
         const state_table::entry& known = states()[fd];
         if (known.state != nullptr && known.generation != 0) {
-            static_cast<void>(apply(EPOLL_CTL_ADD, known.state->fd, everything,
-                                    mark_of(known.state->fd, known.generation)));
+            all = apply(EPOLL_CTL_ADD, known.state->fd, everything,
+                        mark_of(known.state->fd, known.generation)) == 0;
         }
     }
+    return all;
 }
 
 }  // namespace

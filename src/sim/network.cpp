@@ -295,18 +295,14 @@ std::errc sim_network::end_of_reading(sim_end& end, bool& fin) noexcept {
     if (fin || end.inbox.size() != 0) {
         return success;
     }
-    if (end.reset) {
-        end.told = true;
-        return std::errc::connection_reset;
-    }
-    return success;
+    return end.reset ? std::errc::connection_reset : success;
 }
 
 std::errc sim_network::end_of_writing(sim_end& end) noexcept {
     if (end.at != sim_end::phase::connected) {
         return std::errc::not_connected;
     }
-    if (end.reset && !end.fin_came && !std::exchange(end.told, true)) {
+    if (end.reset && !end.fin_came) {
         return std::errc::connection_reset;
     }
     return end.fin_sent || end.reset ? std::errc::broken_pipe : success;

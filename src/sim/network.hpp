@@ -54,7 +54,6 @@ struct sim_end {
     bool fin_sent = false;  // this one sends no more
     bool deserted = false;  // the other end was closed: the next write meets a reset
     bool reset = false;     // the connection is gone
-    bool told = false;      // ... and an operation has said so
     bool reset_on_close = false;
     bool no_delay = false;
     bool planned = false;              // `look` stands in the agenda
