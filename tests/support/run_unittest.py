@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: BSL-1.0
 """Runs one unittest module and records each test case as the Catch2 runner does.
 
-usage: run_unittest.py --suite NAME FILE -- COMMAND...
+usage: run_unittest.py --suite NAME FILE [-- COMMAND...]
 The command goes to the tests in $THOLE_PROBE, one word a line; the record to
 $THOLE_RECORD/NAME.jsonl.
 """
@@ -19,6 +19,7 @@ import unittest
 class Recorder(unittest.TextTestResult):
     suite = ''
     file = None
+    since = time.monotonic()  # a failure before the first test
 
     def line(self, test, result, reason=''):
         if self.file:
@@ -58,7 +59,7 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument('--suite', required=True)
     parser.add_argument('file', type=pathlib.Path)
-    parser.add_argument('command', nargs='+')
+    parser.add_argument('command', nargs='*')
     given = parser.parse_args()
     os.environ['THOLE_PROBE'] = '\n'.join(given.command)
     os.environ.setdefault('WINEDEBUG', '-all')
@@ -68,6 +69,7 @@ def main():
         Recorder.file = open(pathlib.Path(folder, given.suite + '.jsonl'), 'a', encoding='utf-8')
     spec = importlib.util.spec_from_file_location(given.file.stem, given.file)
     module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # where unittest looks for setUpModule
     spec.loader.exec_module(module)
     tests = unittest.defaultTestLoader.loadTestsFromModule(module)
     runner = unittest.TextTestRunner(stream=sys.stdout, verbosity=2, resultclass=Recorder)
