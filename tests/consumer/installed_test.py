@@ -94,8 +94,8 @@ class Cmake(unittest.TestCase):
         lines = work / 'readme.cmake'
         lines.write_text(readme_block('cmake'), encoding='utf-8')
         return attempt('cmake', '-G', 'Ninja', '-S', PROJECT, '-B', work / name,
-                       f'-DCMAKE_CXX_COMPILER={CXX[-1]}', f'-DCMAKE_PREFIX_PATH={prefix}',
-                       f'-DREADME_CMAKE={lines}', *options)
+                       f'-DCMAKE_PREFIX_PATH={prefix}', f'-DREADME_CMAKE={lines}', *options,
+                       env={'CXX': CXX[0]} if len(CXX) == 1 else {})
 
     def program(self, name, prefix, *options):
         code, output = self.configure(name, prefix, *options)
