@@ -235,7 +235,7 @@ struct thrower {
 
 }  // namespace
 
-THOLE_TEST("a handler that throws leaves the other 63", "[loop]") {
+THOLE_TEST("a handler that throws leaves the other 63", "[loop][throws]") {
     scene in;
     std::vector<int> order;
     for (int i = 1; i <= 64; ++i) {
@@ -248,7 +248,7 @@ THOLE_TEST("a handler that throws leaves the other 63", "[loop]") {
     CHECK(order.back() == 64);
 }
 
-THOLE_TEST("a completion that throws leaves the other 63", "[loop]") {
+THOLE_TEST("a completion that throws leaves the other 63", "[loop][throws]") {
     scene in;
     std::vector<pair> pairs;
     std::vector<std::byte> buffer(64);
@@ -281,7 +281,7 @@ task<> fails_after(std::chrono::milliseconds time) {
 
 }  // namespace
 
-THOLE_TEST("an exception of a spawned task leaves run, and the loop goes on", "[loop]") {
+THOLE_TEST("an exception of a spawned task leaves run, and the loop goes on", "[loop][throws]") {
     scene in;
     journal log;
     noting<sleep_op> sleeping{noted{&log, "sleep"}};

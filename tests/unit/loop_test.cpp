@@ -142,7 +142,7 @@ THOLE_TEST("poll runs what is ready and does not wait", "[loop]") {
     CHECK(on.run().value() == 1);
 }
 
-THOLE_TEST("a throwing handler leaves run(), and the rest stays", "[loop]") {
+THOLE_TEST("a throwing handler leaves run(), and the rest stays", "[loop][throws]") {
     sim_loop on;
     std::vector<int> order;
     for (int i = 0; i < 30; ++i) {

@@ -90,7 +90,7 @@ THOLE_TEST("a result holds an error", "[result]") {
     CHECK(unexpected(thole::errc::closed).error() == thole::errc::closed);
 }
 
-THOLE_TEST("only value() throws, and it throws std::system_error", "[result]") {
+THOLE_TEST("only value() throws, and it throws std::system_error", "[result][throws]") {
     const result<int> r = unexpected(refused);
     try {
         static_cast<void>(r.value());

@@ -100,7 +100,7 @@ THOLE_TEST("exceptions go to who awaits", "[task]") {
     CHECK(on.block_on(number(1)).value() == 1);  // the loop is whole
 }
 
-THOLE_TEST("an exception that leaves a detached task leaves run()", "[task]") {
+THOLE_TEST("an exception that leaves a detached task leaves run()", "[task][throws]") {
     sim_loop on;
     on.spawn(thrower(true));
     int got = 0;
