@@ -22,6 +22,7 @@ namespace thole {
 template <class Op, class F>
 class callback : public Op {
 public:
+    /// Keeps `function`; starts nothing.
     explicit callback(F function) : function_(std::move(function)) {}
 
     /// Starts it with the arguments of Op: those of the verb. Starting a pending one is refused by
@@ -33,6 +34,7 @@ public:
         detail::begin_callback(*this);
     }
 
+    /// The function, with what it keeps.
     [[nodiscard]] F& function() noexcept { return function_; }
 
 private:
@@ -53,6 +55,7 @@ private:
 template <class F>
 class posted : public operation {
 public:
+    /// Keeps `function`; posts nothing.
     explicit posted(F function) : function_(std::move(function)) { this->act = &run; }
 
 private:

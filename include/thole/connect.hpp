@@ -34,6 +34,7 @@ public:
                            deadline until = {}) noexcept;
     [[nodiscard]] THOLE_API result<socket> take() noexcept;
 
+    /// Where it connects to.
     [[nodiscard]] const endpoint& target() const noexcept { return target_; }
 
 private:
@@ -58,6 +59,7 @@ private:
                                                    deadline until = never) noexcept {
     return awaitable<connect_op>(on, target, options, until);
 }
+/// The same without options.
 [[nodiscard]] inline awaitable<connect_op> connect(loop& on, const endpoint& target,
                                                    deadline until) noexcept {
     return awaitable<connect_op>(on, target, connect_options{}, until);

@@ -21,10 +21,12 @@ using time_point = std::chrono::time_point<std::chrono::steady_clock, std::chron
 /// nothing and finishes with errc::deadline_reached.
 class deadline {
 public:
+    /// None, a duration, or a point of the clock.
     enum class form : std::uint8_t { never, relative, absolute };
 
     constexpr deadline() noexcept = default;
 
+    /// Which of the three.
     [[nodiscard]] constexpr form kind() const noexcept {
         return word_ == 0 ? form::never : word_ > 0 || over() ? form::relative : form::absolute;
     }

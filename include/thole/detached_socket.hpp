@@ -47,9 +47,13 @@ public:
     /// closes it: a code of the system, errc::closed on an empty one, invalid_argument where the
     /// loop's backend is of another network (a simulated one).
     [[nodiscard]] THOLE_API result<socket> attach(loop& on) && noexcept;
+    /// Our end. errc::closed, or a code of the system.
     [[nodiscard]] THOLE_API result<endpoint> local() const noexcept;
+    /// The peer's end. The same errors.
     [[nodiscard]] THOLE_API result<endpoint> peer() const noexcept;
+    /// Gives the connection up. Again: nothing.
     THOLE_API void close() noexcept;
+    /// Neither closed, nor attached, nor moved from.
     [[nodiscard]] bool is_open() const noexcept { return owned_.methods != nullptr; }
 
 private:

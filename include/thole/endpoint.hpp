@@ -22,16 +22,18 @@ enum class address_family : std::uint8_t { none, ipv4, ipv6 };
 /// A default one is empty (`family() == address_family::none`) and stands for "not given".
 class endpoint {
 public:
-    using ipv4_bytes = std::array<std::uint8_t, 4>;
-    using ipv6_bytes = std::array<std::uint8_t, 16>;
+    using ipv4_bytes = std::array<std::uint8_t, 4>;   ///< in network order
+    using ipv6_bytes = std::array<std::uint8_t, 16>;  ///< in network order
 
     constexpr endpoint() noexcept = default;
+    /// An IPv4 address and a port.
     constexpr endpoint(const ipv4_bytes& address, std::uint16_t port) noexcept
         : port_(port), family_(address_family::ipv4) {
         for (std::size_t i = 0; i < address.size(); ++i) {
             bytes_[i] = address[i];
         }
     }
+    /// An IPv6 address, a port, and the interface's number where the address needs one.
     constexpr endpoint(const ipv6_bytes& address, std::uint16_t port,
                        std::uint32_t scope = 0) noexcept
         : bytes_(address), scope_(scope), port_(port), family_(address_family::ipv6) {}
@@ -47,8 +49,11 @@ public:
     /// 0.0.0.0 or ::, every address of this machine. Connecting to it means the loopback address.
     [[nodiscard]] THOLE_API static endpoint any(address_family family, std::uint16_t port) noexcept;
 
+    /// `none` when empty.
     [[nodiscard]] constexpr address_family family() const noexcept { return family_; }
+    /// In the order of this machine.
     [[nodiscard]] constexpr std::uint16_t port() const noexcept { return port_; }
+    /// IPv6: the interface's number, or 0.
     [[nodiscard]] constexpr std::uint32_t scope() const noexcept { return scope_; }
     /// In network order; an IPv4 address is in the first four.
     [[nodiscard]] constexpr const ipv6_bytes& bytes() const noexcept { return bytes_; }
@@ -58,6 +63,7 @@ public:
 
     [[nodiscard]] THOLE_API bool is_loopback() const noexcept;     ///< 127/8, ::1, or mapped 127/8
     [[nodiscard]] THOLE_API bool is_unspecified() const noexcept;  ///< 0.0.0.0 or ::
+    /// The same address with another port.
     [[nodiscard]] constexpr endpoint with_port(std::uint16_t port) const noexcept {
         endpoint other = *this;
         other.port_ = port;

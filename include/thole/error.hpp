@@ -36,6 +36,7 @@ enum class errc : int {
 /// meaning on every platform.
 [[nodiscard]] THOLE_API const std::error_category& system_category() noexcept;
 
+/// Lets an errc become a std::error_code by itself.
 [[nodiscard]] inline std::error_code make_error_code(errc code) noexcept {
     return {static_cast<int>(code), category()};
 }
@@ -51,5 +52,7 @@ enum class errc : int {
 
 }  // namespace thole
 
+/// \cond
 template <>
 struct std::is_error_code_enum<thole::errc> : std::true_type {};
+/// \endcond

@@ -90,10 +90,12 @@ public:
     THOLE_API void cancel() noexcept;
     /// Stops listening, cancels what is pending, closes what was accepted for nobody.
     THOLE_API void close() noexcept;
+    /// Neither closed nor moved from.
     [[nodiscard]] bool is_open() const noexcept { return state_ != nullptr; }
     /// The address with the port in use. errc::closed, or a code of the system.
     [[nodiscard]] THOLE_API result<endpoint> local() const noexcept;
 
+    /// For the library itself.
     [[nodiscard]] detail::socket_state* state() const noexcept { return state_; }
 
 private:

@@ -32,6 +32,7 @@ enum class backend_kind : std::uint8_t {
 /// The kind of that name, or std::errc::invalid_argument.
 [[nodiscard]] THOLE_API result<backend_kind> parse_backend(std::string_view name);
 
+/// What a loop may be given.
 struct loop_options {
     /// A kind named here is exact: where it is not available the loop is not usable, and error()
     /// and backend().reason tell why. With `automatic` the environment variable THOLE_BACKEND is a
@@ -41,6 +42,7 @@ struct loop_options {
 
 /// Which backend a loop has, and why.
 struct backend_info {
+    /// Never `automatic` on a loop that works.
     backend_kind kind = backend_kind::automatic;
     std::string_view name;  ///< "epoll", …; empty on a loop without one
     std::string reason;     ///< one sentence
@@ -104,6 +106,7 @@ public:
     /// Why it cannot be used: std::errc::not_supported for a backend that is not there, a code of
     /// the system.
     [[nodiscard]] THOLE_API std::error_code error() const noexcept;
+    /// The backend it got, and why.
     [[nodiscard]] THOLE_API const backend_info& backend() const noexcept;
     /// The time of the loop's clock, read now.
     [[nodiscard]] THOLE_API time_point now() const noexcept;
@@ -145,6 +148,7 @@ public:
     /// Makes the run functions return as soon as the handler that runs now has ended, before any
     /// other; until restart() they return at once. Nothing is lost. Any thread.
     THOLE_API void stop() noexcept;
+    /// Since stop(), until restart().
     [[nodiscard]] THOLE_API bool stopped() const noexcept;
     /// Lets the run functions work again after stop().
     THOLE_API void restart() noexcept;
@@ -187,6 +191,7 @@ public:
         }
     }
 
+    /// For the library itself.
     [[nodiscard]] detail::loop_core* core() const noexcept { return core_; }
 
 private:

@@ -108,6 +108,10 @@ struct operation_fields : runnable, timer_node, native_storage {
 /// with the buffers it names, until it has finished. It finishes exactly once, on its loop's
 /// thread, never inside the call that started a callback.
 ///
+/// A verb's own type adds `prepare(…)`, which takes the verb's arguments as its constructor does,
+/// and `take()`, which gives the result_type once it has finished: awaitable and callback call
+/// them.
+///
 /// All its functions belong to the loop's thread.
 class operation : public detail::operation_fields {
 public:
@@ -155,6 +159,7 @@ protected:
     [[nodiscard]] std::error_code outcome() const noexcept {
         return error == 0 ? std::error_code{} : failure();
     }
+    /// The same where it is known to be an error.
     [[nodiscard]] THOLE_API std::error_code failure() const noexcept;
 };
 
@@ -181,6 +186,7 @@ struct local_methods {
 /// others.
 class local_operation : public operation {
 public:
+    /// For the loop.
     [[nodiscard]] const detail::local_methods& methods() const noexcept { return *methods_; }
     /// Takes the loop of the task that awaits it, where none was given.
     void belong_to(detail::loop_core* awaiting) noexcept {
@@ -190,6 +196,7 @@ public:
     }
 
 protected:
+    /// Of a verb whose table is `methods`.
     explicit local_operation(const detail::local_methods& methods) noexcept : methods_(&methods) {}
 
 private:

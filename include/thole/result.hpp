@@ -17,9 +17,13 @@ namespace thole {
 /// An error on its way into a result: `return thole::unexpected(error);`
 class unexpected {
 public:
+    /// Of any category.
     explicit unexpected(std::error_code error) noexcept : error_(error) {}
+    /// Of thole's own.
     explicit unexpected(errc error) noexcept : error_(error) {}
+    /// Of the generic category.
     explicit unexpected(std::errc error) noexcept : error_(std::make_error_code(error)) {}
+    /// What it carries.
     [[nodiscard]] const std::error_code& error() const noexcept { return error_; }
 
 private:
@@ -29,8 +33,8 @@ private:
 /// What a transfer of several steps gives: how many bytes it moved, and what ended it early, if
 /// anything did. True without an error.
 struct transfer {
-    std::size_t count = 0;
-    std::error_code error{};
+    std::size_t count = 0;    ///< bytes moved
+    std::error_code error{};  ///< what ended it early
 
     [[nodiscard]] explicit operator bool() const noexcept { return !error; }
     friend bool operator==(const transfer&, const transfer&) noexcept = default;

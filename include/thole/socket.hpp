@@ -57,6 +57,7 @@ public:
                                                           deadline until = never) noexcept {
         return awaitable<read_exactly_op>(*this, buffer, until);
     }
+    /// The same into several buffers, filled in order.
     [[nodiscard]] awaitable<read_exactly_op> read_exactly(scatter buffers,
                                                           deadline until = never) noexcept {
         return awaitable<read_exactly_op>(*this, buffers, until);
@@ -77,6 +78,7 @@ public:
                                                       deadline until = never) noexcept {
         return awaitable<write_some_op>(*this, buffer, until);
     }
+    /// The same from several buffers, as one stream of bytes.
     [[nodiscard]] awaitable<write_some_op> write_some(gather buffers,
                                                       deadline until = never) noexcept {
         return awaitable<write_some_op>(*this, buffers, until);
@@ -99,6 +101,7 @@ public:
     THOLE_API void cancel_read() noexcept;   ///< cancels the pending read
     THOLE_API void cancel_write() noexcept;  ///< cancels the pending write
 
+    /// Neither closed nor moved from.
     [[nodiscard]] bool is_open() const noexcept { return state_ != nullptr; }
     /// Our end. errc::closed, or a code of the system.
     [[nodiscard]] THOLE_API result<endpoint> local() const noexcept;
@@ -106,8 +109,10 @@ public:
     [[nodiscard]] THOLE_API result<endpoint> peer() const noexcept;
     /// TCP_NODELAY: send small writes at once. errc::closed, or a code of the system.
     THOLE_API result<void> no_delay(bool on) noexcept;
+    /// Whether it is set. The same errors.
     [[nodiscard]] THOLE_API result<bool> no_delay() const noexcept;
 
+    /// For the library itself.
     [[nodiscard]] detail::socket_state* state() const noexcept { return state_; }
 
 private:

@@ -17,7 +17,7 @@ namespace thole {
 /// Windows. An armed timer keeps `run()` going. Loop's thread only.
 class timer : detail::timer_node {
 public:
-    using function = void (*)(void* context);
+    using function = void (*)(void* context);  ///< what it calls
 
     /// `run(context)` is called at each expiry.
     THOLE_API timer(loop& on, function run, void* context) noexcept;
@@ -32,10 +32,12 @@ public:
     THOLE_API std::error_code arm(deadline until) noexcept;
     /// The function will not be called for what was armed before.
     THOLE_API void disarm() noexcept;
+    /// Set, and not fired yet.
     [[nodiscard]] bool armed() const noexcept { return timer_node::armed(); }
 
     /// For the library's own awaiters, which learn their loop later.
     THOLE_API timer(function run, void* context) noexcept;
+    /// For the library's own awaiters.
     void belong_to(detail::loop_core* core) noexcept { core_ = core; }
 
 private:
@@ -64,6 +66,7 @@ public:
 [[nodiscard]] inline awaitable<sleep_op> sleep_until(deadline until) noexcept {
     return awaitable<sleep_op>(until);
 }
+/// The same for a point of the loop's clock.
 [[nodiscard]] inline awaitable<sleep_op> sleep_until(time_point when) noexcept {
     return awaitable<sleep_op>(at(when));
 }

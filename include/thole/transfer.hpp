@@ -25,8 +25,8 @@ template <verb V, class R, class Byte>
 class transfer_op : public operation {
 public:
     using result_type = R;
-    using buffer_type = std::span<Byte>;
-    using pieces_type = std::span<const std::span<Byte>>;
+    using buffer_type = std::span<Byte>;                   ///< one buffer
+    using pieces_type = std::span<const std::span<Byte>>;  ///< several
 
     transfer_op() noexcept = default;
     transfer_op(socket& on, buffer_type bytes, deadline until) noexcept {
@@ -50,9 +50,13 @@ public:
     }
 };
 
+/// The operation behind socket::read().
 using read_op = transfer_op<verb::read, result<std::size_t>, std::byte>;
+/// The operation behind socket::read_exactly().
 using read_exactly_op = transfer_op<verb::read_exactly, transfer, std::byte>;
+/// The operation behind socket::write().
 using write_op = transfer_op<verb::write, transfer, const std::byte>;
+/// The operation behind socket::write_some().
 using write_some_op = transfer_op<verb::write_some, result<std::size_t>, const std::byte>;
 
 }  // namespace thole::tcp
