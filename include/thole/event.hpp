@@ -40,6 +40,7 @@ private:
 /// callbacks of one loop, on its thread (from another one: post). Allocates nothing. Not movable.
 class event {
 public:
+    /// Set from the start, or not.
     explicit event(bool set = false) noexcept : set_(set) {}
     event(const event&) = delete;
     event& operator=(const event&) = delete;
@@ -50,6 +51,7 @@ public:
     THOLE_API void set() noexcept;
     /// From now on one waits again. Who was told already keeps its success.
     void reset() noexcept { set_ = false; }
+    /// Set, and not reset since.
     [[nodiscard]] bool is_set() const noexcept { return set_; }
 
     /// Success once it is set, at once if it is. Ends: errc::cancelled, errc::deadline_reached,

@@ -150,8 +150,11 @@ public:
         pushing_.close();
         popping_.close();
     }
+    /// Takes no more.
     [[nodiscard]] bool closed() const noexcept { return closed_; }
+    /// The items in it now.
     [[nodiscard]] std::size_t size() const noexcept { return size_; }
+    /// The items that it has room for.
     [[nodiscard]] std::size_t capacity() const noexcept { return capacity_; }
 
 private:

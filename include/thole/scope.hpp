@@ -25,6 +25,7 @@ namespace thole {
 /// on every way out, or let `with_scope` do so. At the loop's end the children go first.
 class scope {
 public:
+    /// Its children run on `on`.
     explicit scope(loop& on) noexcept : scope(on.core()) {}
     scope(const scope&) = delete;
     scope& operator=(const scope&) = delete;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
 /// \file
-/// The bridge from std::stop_token. Not part of thole.hpp: <stop_token> weighs.
+/// The bridge from std::stop_token. Not part of thole.hpp: `<stop_token>` weighs.
 #pragma once
 
 #include <coroutine>

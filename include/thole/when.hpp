@@ -26,8 +26,8 @@ struct nothing {
 /// one that was asked to end may have had its effect before.
 template <class Results>
 struct first_of {
-    std::size_t index = 0;
-    Results results;
+    std::size_t index = 0;  ///< of the task that ended first
+    Results results;        ///< in the order of the tasks
 };
 
 namespace detail {
