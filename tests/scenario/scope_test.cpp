@@ -196,7 +196,7 @@ task<> leaves_unwaited(loop& on) {
 
 }  // namespace
 
-THOLE_TEST("scope: an exception that nobody waited for leaves run()", "[scope]") {
+THOLE_TEST("scope: an exception that nobody waited for leaves run()", "[scope][throws]") {
     scene in;
     in.on.spawn(leaves_unwaited(in.on));
     CHECK_THROWS_AS(static_cast<void>(in.on.run()), std::runtime_error);
