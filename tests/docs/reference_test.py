@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: BSL-1.0
-"""The API reference: Doxygen has no complaint about the public headers and the pages, and would have.
-"""
+"""The API reference: Doxygen complains of nothing in the public headers and pages, and it could."""
 import os
 import pathlib
 import re

@@ -26,7 +26,8 @@ class Blocks(unittest.TestCase):
         return done.returncode, done.stdout + done.stderr
 
     def test_an_error_names_the_markdown_line(self):
-        code, output = self.blocks('write', 'Words.\n\n```cpp\nint main() {\n    return x;\n}\n```\n')
+        text = 'Words.\n\n```cpp\nint main() {\n    return x;\n}\n```\n'
+        code, output = self.blocks('write', text)
         self.assertEqual((code, output.split()[2:]), (0, ['program', 'page_1.cpp']))
         done = subprocess.run([*CXX, '-fsyntax-only', self.folder / 'page_1.cpp'],
                               capture_output=True, text=True, check=False)
