@@ -18,14 +18,16 @@ class endpoint;
 /// `closed == std::errc::bad_file_descriptor`,
 /// `operation_in_progress == std::errc::operation_in_progress`.
 enum class errc : int {
-    end_of_stream = 1,      ///< the peer finished sending, and everything was read
-    cancelled,              ///< somebody on this side asked for the end
-    deadline_reached,       ///< this operation's own deadline came first
-    closed,                 ///< the handle was closed, moved from, or never open
-    limit_reached,          ///< a bound that was set on this side
-    operation_in_progress,  ///< one of this kind is pending on that socket already
-    name_not_found,         ///< the name does not exist
-    name_lookup_failed,     ///< the name could not be looked up
+    end_of_stream = 1,        ///< the peer finished sending, and everything was read
+    cancelled,                ///< somebody on this side asked for the end
+    deadline_reached,         ///< this operation's own deadline came first
+    closed,                   ///< the handle was closed, moved from, or never open
+    limit_reached,            ///< a bound that was set on this side
+    operation_in_progress,    ///< one of this kind is pending on that socket already
+    name_not_found,           ///< the name does not exist, or has no address
+    name_lookup_failed,       ///< the name could not be looked up, and trying again will not help
+    name_lookup_unavailable,  ///< the name could not be looked up now: no server answered
+    service_not_found,        ///< the name of the port is not known
 };
 
 /// The category of thole::errc.

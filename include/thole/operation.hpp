@@ -24,6 +24,9 @@ enum class verb : std::uint8_t {
     wait,             ///< event::wait
     push,             ///< queue::push
     pop,              ///< queue::pop
+    resolve,          ///< resolve
+    connect_by_list,  ///< tcp::connect_by_list
+    connect_by_name,  ///< tcp::connect_by_name
     connect,          ///< tcp::connect
     accept,           ///< listener::accept
     accept_detached,  ///< listener::accept_detached

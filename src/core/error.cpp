@@ -21,7 +21,7 @@ struct own_row {
     std::errc equal;  // {}: std has no such meaning
 };
 
-constexpr std::array<own_row, 8> own_table{{
+constexpr std::array<own_row, 10> own_table{{
     {errc::end_of_stream, "end_of_stream", "the peer finished sending", {}},
     {errc::cancelled, "cancelled", "cancelled on this side", std::errc::operation_canceled},
     {errc::deadline_reached, "deadline_reached", "the deadline came first", std::errc::timed_out},
@@ -31,6 +31,8 @@ constexpr std::array<own_row, 8> own_table{{
      "an operation of this kind is pending already", std::errc::operation_in_progress},
     {errc::name_not_found, "name_not_found", "the name does not exist", {}},
     {errc::name_lookup_failed, "name_lookup_failed", "the name could not be looked up", {}},
+    {errc::name_lookup_unavailable, "name_lookup_unavailable", "no name server answered", {}},
+    {errc::service_not_found, "service_not_found", "no port has this name", {}},
 }};
 
 const own_row* find_own(int code) noexcept {
@@ -116,7 +118,7 @@ std::string describe(std::string_view operation, const endpoint& where,
                      const std::error_code& error) {
     std::string line(operation);
     if (where) {
-        line += operation == to_string(verb::connect) ? " to " : " on ";
+        line += operation.starts_with(to_string(verb::connect)) ? " to " : " on ";
         line += where.to_string();
     }
     line += ": ";
@@ -140,6 +142,12 @@ std::string_view to_string(verb what) noexcept {
         return "push";
     case verb::pop:
         return "pop";
+    case verb::resolve:
+        return "resolve";
+    case verb::connect_by_list:
+        return "connect by list";
+    case verb::connect_by_name:
+        return "connect by name";
     case verb::connect:
         return "connect";
     case verb::accept:

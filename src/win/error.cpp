@@ -204,6 +204,9 @@ int decode(verb what, int raw) noexcept {
     case verb::wait:
     case verb::push:
     case verb::pop:
+    case verb::resolve:
+    case verb::connect_by_list:
+    case verb::connect_by_name:
     case verb::accept:
     case verb::accept_detached:
         break;

@@ -20,10 +20,11 @@ using thole::detail::error_table;
 
 std::error_code code_of(const error_row& row) { return {row.raw, thole::system_category()}; }
 
-constexpr std::array endings = {errc::end_of_stream,    errc::cancelled,
-                                errc::deadline_reached, errc::closed,
-                                errc::limit_reached,    errc::operation_in_progress,
-                                errc::name_not_found,   errc::name_lookup_failed};
+constexpr std::array endings = {errc::end_of_stream,           errc::cancelled,
+                                errc::deadline_reached,        errc::closed,
+                                errc::limit_reached,           errc::operation_in_progress,
+                                errc::name_not_found,          errc::name_lookup_failed,
+                                errc::name_lookup_unavailable, errc::service_not_found};
 
 // What the kernels' codes can mean, and what ours do.
 constexpr std::array meanings = {std::errc::connection_refused,
