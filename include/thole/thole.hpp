@@ -13,6 +13,10 @@
 #include <thole/operation.hpp>
 #include <thole/pair.hpp>
 #include <thole/queue.hpp>
+#include <thole/fixed_list.hpp>
+#include <thole/loop.hpp>
+#include <thole/operation.hpp>
+#include <thole/resolve.hpp>
 #include <thole/result.hpp>
 #include <thole/scope.hpp>
 #include <thole/task.hpp>

@@ -3,10 +3,13 @@
 #pragma once
 
 #include <cerrno>
+#include <dlfcn.h>
 #include <fcntl.h>
+#include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <pthread.h>
+#include <signal.h>
 #include <sys/eventfd.h>
 #include <sys/select.h>
 #include <sys/socket.h>

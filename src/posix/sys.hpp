@@ -24,6 +24,10 @@ using ::listen;
 using ::setsockopt;
 using ::shutdown;
 
+// Names of hosts.
+using ::freeaddrinfo;
+using ::getaddrinfo;
+
 // Bytes.
 using ::read;
 using ::recv;
@@ -46,6 +50,9 @@ using ::fcntl;
 using ::pselect;
 
 // The process.
+using ::dladdr;
+using ::dlopen;
 using ::pthread_atfork;
+using ::pthread_sigmask;
 
 }  // namespace thole::sys

@@ -10,6 +10,8 @@ namespace thole::sys {
 // Winsock
 using ::bind;
 using ::closesocket;
+using ::FreeAddrInfoW;
+using ::GetAddrInfoW;
 using ::getpeername;
 using ::getsockname;
 using ::getsockopt;
@@ -40,8 +42,10 @@ using ::GetCurrentProcess;
 using ::GetCurrentThread;
 using ::GetCurrentThreadId;
 using ::GetEnvironmentVariableW;
+using ::GetModuleHandleExW;
 using ::GetModuleHandleW;
 using ::GetProcAddress;
+using ::MultiByteToWideChar;
 using ::QueryPerformanceCounter;
 using ::QueryPerformanceFrequency;
 using ::QueueUserAPC;

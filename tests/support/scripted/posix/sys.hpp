@@ -89,6 +89,31 @@ inline int shutdown(int fd, int how) {
     return perform(of("shutdown", fd), [&](script::call&) { return ::shutdown(fd, how); });
 }
 
+// ---- Names of hosts. `value` is the host and the service, each with its NUL; `out` is where the
+// list goes.
+
+inline int getaddrinfo(const char* host, const char* service, const addrinfo* hints,
+                       addrinfo** found) {
+    script::call asked = of("getaddrinfo");
+    asked.option = hints->ai_flags;
+    for (const char* text : {host, service}) {
+        const std::string_view words = text != nullptr ? text : "";
+        asked.value.insert(asked.value.end(), words.begin(), words.end());
+        asked.value.push_back(0);
+    }
+    asked.out = found;
+    return perform(std::move(asked),
+                   [&](script::call&) { return ::getaddrinfo(host, service, hints, found); });
+}
+inline void freeaddrinfo(addrinfo* list) {
+    script::call asked = of("freeaddrinfo");
+    asked.out = list;
+    perform(std::move(asked), [&](script::call&) {
+        ::freeaddrinfo(list);
+        return 0;
+    });
+}
+
 // ---- Bytes. A rule may cut short what the system is asked for.
 
 inline script::call transfer(std::string_view name, int fd, std::size_t length) {
@@ -187,7 +212,10 @@ inline int pselect(int highest, fd_set* in, fd_set* out, fd_set* odd, const time
                    [&](script::call&) { return ::pselect(highest, in, out, odd, time, mask); });
 }
 using ::clock_gettime;
+using ::dladdr;
+using ::dlopen;
 using ::fcntl;
 using ::pthread_atfork;
+using ::pthread_sigmask;
 
 }  // namespace thole::sys

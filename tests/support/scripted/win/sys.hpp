@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstring>
+#include <cwchar>
 
 #include "script.hpp"
 #include "win/platform.hpp"
@@ -133,6 +134,31 @@ using ::WSAGetLastError;
 using ::WSASetLastError;
 using ::WSAStartup;
 
+// ---- Names of hosts. `value` is the host and the service, each with its NUL, in UTF-16; `out` is
+// where the list goes.
+
+inline int GetAddrInfoW(const wchar_t* host, const wchar_t* service, const ADDRINFOW* hints,
+                        ADDRINFOW** found) {
+    script::call asked = of("GetAddrInfoW");
+    asked.option = hints->ai_flags;
+    for (const wchar_t* text : {host, service}) {
+        const wchar_t* words = text != nullptr ? text : L"";
+        const auto bytes = bytes_at(words, (std::wcslen(words) + 1) * sizeof(wchar_t));
+        asked.value.insert(asked.value.end(), bytes.begin(), bytes.end());
+    }
+    asked.out = found;
+    return perform(std::move(asked),
+                   [&](script::call&) { return ::GetAddrInfoW(host, service, hints, found); });
+}
+inline void FreeAddrInfoW(ADDRINFOW* list) {
+    script::call asked = of("FreeAddrInfoW");
+    asked.out = list;
+    perform(std::move(asked), [&](script::call&) {
+        ::FreeAddrInfoW(list);
+        return 0;
+    });
+}
+
 // ---- The extension functions.
 
 inline LPFN_ACCEPTEX real_accept_ex = nullptr;
@@ -240,8 +266,10 @@ using ::GetCurrentProcess;
 using ::GetCurrentThread;
 using ::GetCurrentThreadId;
 using ::GetEnvironmentVariableW;
+using ::GetModuleHandleExW;
 using ::GetModuleHandleW;
 using ::GetProcAddress;
+using ::MultiByteToWideChar;
 using ::QueryPerformanceCounter;
 using ::QueryPerformanceFrequency;
 using ::QueueUserAPC;
