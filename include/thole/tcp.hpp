@@ -4,6 +4,8 @@
 #pragma once
 
 #include <thole/connect.hpp>
+#include <thole/connect_by_list.hpp>
+#include <thole/connect_by_name.hpp>
 #include <thole/detached_socket.hpp>
 #include <thole/listener.hpp>
 #include <thole/socket.hpp>
