@@ -10,7 +10,8 @@ from driving import (WINDOWS, Listening, Refusing, Silent, finish, greet, has_ip
                      per_backend, probe, reset)
 
 TARGET_KEYS = ['target', 'outcome', 'remote', 'local', 'dns_ms', 'connect_ms', 'total_ms',
-               'tls_ms', 'first_byte_ms', 'kernel', 'error']
+               'tls_ms', 'first_byte_ms', 'kernel', 'error', 'attempts']
+ATTEMPT_KEYS = ['remote', 'outcome', 'took_ms', 'name']
 ERROR_KEYS = ['outcome', 'category', 'value', 'name', 'message', 'phase']
 
 
@@ -69,6 +70,103 @@ class CheckCases:
         self.assertEqual(found['error']['name'], 'deadline_reached')
         self.assertGreaterEqual(found['total_ms'], 300)
         self.assertLess(found['total_ms'], 2900)  # not the default of 3 s
+
+    def by_name(self, outcome, code, *words):
+        """The same for a name, whose rows are several."""
+        ran = self.check(*words, '--json')
+        self.assertEqual((ran.code, ran.err), (code, ''), ran)
+        found = ran.json['targets'][0]
+        self.assertEqual(list(found), TARGET_KEYS)
+        self.assertEqual(found['outcome'], outcome, ran)
+        self.assertIsNotNone(found['dns_ms'])
+        self.assertGreaterEqual(found['dns_ms'], 0)
+        self.assertGreaterEqual(found['total_ms'], found['dns_ms'])
+        for each in found['attempts']:
+            self.assertEqual(list(each), ATTEMPT_KEYS)
+            self.assertGreaterEqual(each['took_ms'], 0)
+        text = self.check(*words)
+        self.assertEqual((text.code, text.err), (code, ''), text)
+        self.assertRegex(text.lines[0], rf'\A{outcome} +{words[0]} +\d+\.\d ms .*name \d+\.\d ms\Z')
+        found['rows'] = text.lines[1:]
+        return found
+
+    def test_name_open(self):
+        with Listening() as peer:
+            port = peer.name.split(':')[1]
+            found = self.by_name('open', 0, 'localhost:' + port)
+        self.assertEqual(found['target'], {'input': 'localhost:' + port, 'host': 'localhost',
+                                           'port': int(port)})
+        self.assertEqual(found['remote'], peer.name)
+        self.assertIsNone(found['error'])
+        self.assertGreaterEqual(found['connect_ms'], 0)
+        self.assertGreaterEqual(found['total_ms'], found['connect_ms'])
+        # ::1 comes first, where nobody listens.
+        self.assertEqual([each['remote'] for each in found['attempts']],
+                         ['[::1]:' + port, peer.name])
+        self.assertNotEqual(found['attempts'][0]['outcome'], 'open')
+        self.assertEqual(found['attempts'][1]['outcome'], 'open')
+        self.assertIn('[::1]:' + port, found['rows'][0])
+        self.assertEqual(found['rows'][1].split(), ['open', peer.name])
+
+    def test_name_refused(self):
+        with Refusing() as peer:
+            port = peer.name.split(':')[1]
+            found = self.by_name('refused', 4, 'localhost:' + port)
+        self.assertEqual(found['error']['phase'], 'connect')
+        self.assertEqual(len(found['attempts']), 2)
+        self.assertEqual(found['attempts'][1]['outcome'], 'refused')
+        self.assertIn('REFUSED', found['attempts'][1]['name'])
+        self.assertEqual(found['remote'], peer.name)
+        self.assertEqual(len(found['rows']), 2)
+
+    def test_name_not_found(self):
+        found = self.by_name('dns-not-found', 3, 'example.invalid:80')
+        self.assertEqual((found['error']['phase'], found['error']['name']),
+                         ('resolve', 'name_not_found'))
+        self.assertEqual((found['attempts'], found['remote']), ([], None))
+        self.assertIsNone(found['connect_ms'])
+        self.assertEqual(found['rows'], [])
+
+    def test_name_unknown_to_the_system(self):
+        ran = self.check('no-such-name-of-thole.example:80', '-t', '30s', '--json')
+        found = ran.json['targets'][0]
+        self.assertIn(found['outcome'], ('dns-not-found', 'dns-temporary', 'timeout'), ran)
+        self.assertEqual(ran.code, 5 if found['outcome'] == 'timeout' else 3, ran)
+        self.assertEqual(found['error']['phase'], 'resolve')
+
+    def test_name_timeout(self):
+        # On the loopback address a name has two addresses; the silent one is the second.
+        with Silent() as peer:
+            found = self.by_name('timeout', 5, 'localhost:' + peer.name.split(':')[1],
+                                 '-t', '300ms')
+        self.assertEqual(found['error']['name'], 'deadline_reached')
+        self.assertGreaterEqual(found['total_ms'], 300)
+        self.assertEqual(found['attempts'][-1]['outcome'], 'timeout')
+
+    def test_two_names_two_causes(self):
+        ran = self.check('localhost:1', 'example.invalid:80', '-t', '2s')
+        self.assertEqual((ran.code, ran.err), (1, ''), ran)
+        self.assertTrue(ran.lines[0].startswith('refused '), ran)
+        self.assertRegex(ran.out, r'(?m)^dns-not-found +example\.invalid:80 ')
+        self.assertEqual(ran.lines[-1], '0 of 2 open')
+
+    def test_every_name_unknown(self):
+        ran = self.check('a.invalid:80', 'b.invalid:80', '--json')
+        self.assertEqual(ran.code, 3, ran)
+        self.assertEqual(ran.json['summary']['by_outcome'], {'dns-not-found': 2})
+
+    def test_numbers_have_no_resolution_time(self):
+        with Listening() as one, Refusing() as other:
+            ran = self.check(one.name, other.name, '--json')
+        self.assertEqual([each['dns_ms'] for each in ran.json['targets']], [None, None])
+        self.assertEqual([[each['outcome'] for each in one['attempts']]
+                          for one in ran.json['targets']], [['open'], ['refused']])
+
+    def test_name_held(self):
+        with Listening(finish, 0.1) as peer:
+            found = self.by_name('closed-early', 8, 'localhost:' + peer.name.split(':')[1],
+                                 '--hold', '5s')
+        self.assertEqual(found['error']['phase'], 'receive')
 
     def test_reset_while_held(self):
         with Listening(reset, 0.1) as peer:

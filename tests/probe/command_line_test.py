@@ -12,9 +12,20 @@ GOOD = '127.0.0.1:9'
 
 # The words after the program, and what the one line on stderr must speak of.
 REFUSED = {
-    'nonsense': (['check', 'nonsense'], 'names come with a later version'),
-    'name_and_port': (['check', 'example.net:80'], 'names come with a later version'),
-    'localhost': (['check', 'localhost:80'], 'names come with a later version'),
+    'nonsense': (['check', 'nonsense'], 'no port'),
+    'name_without_port': (['check', 'example.net'], 'no port'),
+    'name_with_empty_port': (['check', 'example.net:'], 'no port'),
+    'name_with_port_0': (['check', 'example.net:0'], 'port 0'),
+    'name_with_port_65536': (['check', 'example.net:65536'], '65535'),
+    'name_with_port_of_letters': (['check', 'example.net:http'], "'http'"),
+    'name_with_blank': (['check', 'example net:80'], 'not an address or a name'),
+    'name_with_slash': (['check', 'example.net/:80'], 'not an address or a name'),
+    'name_too_long': (['check', 'a.' * 127 + 'a:80'], 'not an address or a name'),
+    'name_that_ends_in_a_number': (['check', 'example.7:80'], 'not an address or a name'),
+    'address_in_an_old_form': (['check', '0x7f000001:80'], 'not an address or a name'),
+    'short_address': (['check', '127.1:80'], 'not an address or a name'),
+    'name_in_brackets': (['check', '[localhost]:80'], 'not an address or a name'),
+    'no_host': (['check', ':80'], 'not an address or a name'),
     'bad_one_among_good_ones': (['check', GOOD, 'nonsense', GOOD], "'nonsense'"),
     'no_target': (['check'], 'no target'),
     'missing_port': (['check', '127.0.0.1'], 'no port'),

@@ -15,18 +15,39 @@ std::optional<T> known(const thole::result<T>& from) {
     return from ? std::optional<T>(*from) : std::nullopt;
 }
 
+// The address whose error is that of the whole: of several the last.
+std::optional<thole::endpoint> tried(const finding& of) {
+    std::optional<thole::endpoint> target;
+    for (const thole::tcp::attempt& each : of.attempts) {
+        if (each.error == of.error) target = each.target;
+    }
+    return target;
+}
+
 }  // namespace
 
 thole::task<> probe_one(thole::loop& on, finding& into) {
     const thole::time_point begin = on.now();
     const auto since = [&] { return milliseconds(on.now() - begin); };
+    const thole::deadline until = thole::at(begin + into.asked.timeout);  // one for both halves
+    into.ended = phase::resolve;
+    auto found = co_await thole::resolve(on, into.of.host, into.of.port, until);
+    if (!into.of.where) into.dns_ms = since();
+    into.total_ms = since();
+    if (!found) {
+        into.error = found.error();
+        into.result = outcome_of(into.error);
+        co_return;
+    }
     into.ended = phase::connect;
-    into.remote = into.of.where;
-    auto made = co_await thole::tcp::connect(on, into.of.where, thole::within(into.asked.timeout));
+    into.addresses = found->size();
+    auto made = co_await thole::tcp::connect_by_list(on, *found, until);
     into.total_ms = since();
     into.error = made.error();
+    into.attempts.assign(made.attempts().begin(), made.attempts().end());
+    into.remote = into.of.where ? std::optional(into.of.where) : tried(into);
     if (made) {
-        into.connect_ms = into.total_ms;
+        into.connect_ms = *into.total_ms - into.dns_ms.value_or(0);
         into.local = known(made->local());
         if (auto peer = made->peer()) into.remote = *peer;  // 0.0.0.0 was the loopback address
         if (into.asked.hold) {

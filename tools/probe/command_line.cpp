@@ -94,7 +94,7 @@ std::string take_backend(const std::optional<std::string>& name, thole::backend_
 }
 
 std::string take_targets(const std::vector<std::string>& words, std::vector<target>& targets) {
-    if (words.empty()) return "check: no target; give at least one, as 192.0.2.1:443";
+    if (words.empty()) return "check: no target; give at least one, as example.net:443";
     for (const std::string& word : words) {
         reading<target> read = read_target(word);
         if (!read.wrong.empty()) return read.wrong;

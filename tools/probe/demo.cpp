@@ -31,7 +31,8 @@ demonstration plan(const char* words, const peer& with, outcome expected, const 
     demonstration made;
     made.peer = words;
     made.expected = expected;
-    made.found.of = {with.where().to_string(), with.where()};
+    const thole::endpoint where = with.where();
+    made.found.of = {where.to_string(), where, "127.0.0.1", where.port()};
     made.found.asked = asked;
     return made;
 }

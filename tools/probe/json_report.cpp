@@ -51,27 +51,39 @@ json error_of(const finding& of) {
     };
 }
 
-// `[::1]` is the host ::1: brackets belong to the writing with a port.
-std::string host_of(const thole::endpoint& where) {
-    std::string text = where.to_string();
-    text.resize(text.rfind(':'));
-    return text.starts_with('[') ? text.substr(1, text.size() - 2) : text;
+json attempts_of(const finding& of) {
+    json out = json::array();
+    double before = 0;
+    for (const thole::tcp::attempt& each : of.attempts) {
+        before += milliseconds(each.took).get<double>();
+        out.push_back({{"remote", each.target.to_string()},
+                       {"outcome", word(outcome_of(each.error))},
+                       {"took_ms", milliseconds(each.took)},
+                       {"name", or_null(thole::symbol(each.error))}});
+    }
+    if (of.connect_ms) {
+        out.push_back({{"remote", or_null(of.remote)},
+                       {"outcome", word(outcome::open)},
+                       {"took_ms", std::max(*of.connect_ms - before, 0.0)},
+                       {"name", nullptr}});
+    }
+    return out;
 }
 
 json target_of(const finding& of) {
-    const thole::endpoint& where = of.of.where;
     return {
-        {"target", {{"input", of.of.input}, {"host", host_of(where)}, {"port", where.port()}}},
+        {"target", {{"input", of.of.input}, {"host", of.of.host}, {"port", of.of.port}}},
         {"outcome", word(of.result)},
         {"remote", or_null(of.remote)},
         {"local", or_null(of.local)},
-        {"dns_ms", nullptr},
+        {"dns_ms", or_null(of.dns_ms)},
         {"connect_ms", or_null(of.connect_ms)},
         {"total_ms", or_null(of.total_ms)},
         {"tls_ms", nullptr},
         {"first_byte_ms", or_null(of.first_byte_ms)},
         {"kernel", nullptr},
         {"error", error_of(of)},
+        {"attempts", attempts_of(of)},
     };
 }
 

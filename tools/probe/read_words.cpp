@@ -24,10 +24,31 @@ std::string quoted(std::string_view text) {
     return "'" + out + "'";
 }
 
-// An address has no letters but a to f, and a name is not only digits and dots.
-bool looks_like_a_name(std::string_view host) {
-    return host.find(':') == std::string_view::npos && host.find('[') == std::string_view::npos &&
-           !host.empty() && !only(host, number);
+// Of letters, digits, hyphens, underscores and dots, or in another script. The last part of a name
+// begins with no digit: the top of the system of names has none such (RFC 1123 §2.1).
+bool is_name(std::string_view host) {
+    constexpr std::string_view signs = "-_.";
+    const auto fits = [&](char c) {
+        return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+               signs.find(c) != std::string_view::npos || static_cast<unsigned char>(c) >= 0x80;
+    };
+    const std::string_view name = host.substr(0, host.size() - (host.ends_with('.') ? 1 : 0));
+    const std::size_t dot = name.rfind('.');
+    const std::string_view last = name.substr(dot == std::string_view::npos ? 0 : dot + 1);
+    return !last.empty() && name.size() <= 253 && number.find(last.front()) == number.npos &&
+           std::ranges::all_of(name, fits);
+}
+
+// [fe80::1%eth0]: its zone is the system's to know.
+bool has_named_zone(std::string_view host) {
+    const std::size_t zone = host.find('%');
+    return host.starts_with('[') && host.ends_with(']') && zone != std::string_view::npos &&
+           zone + 2 < host.size() &&
+           thole::endpoint::parse(std::string(host.substr(0, zone)) + "]:1");
+}
+
+bool is_address(std::string_view host) {
+    return static_cast<bool>(thole::endpoint::parse(std::string(host) + ":1"));
 }
 
 std::string why_no_target(const std::string& text) {
@@ -39,33 +60,49 @@ std::string why_no_target(const std::string& text) {
         return fmt::format("{}: an IPv6 address stands in brackets, as [2001:db8::1]:443", shown);
     }
     const std::string_view host = std::string_view(text).substr(0, colon);
-    if (looks_like_a_name(host)) {
-        return fmt::format("{}: names come with a later version; give a number, "
-                           "as 192.0.2.1:443 or [2001:db8::1]:443",
+    if (colon == std::string::npos || in_brackets || colon + 1 == text.size()) {
+        return fmt::format("{}: no port; write it after a colon, as example.net:443 or "
+                           "192.0.2.1:443",
                            shown);
     }
-    if (colon == std::string::npos || in_brackets || colon + 1 == text.size()) {
-        return fmt::format("{}: no port; write it after a colon, as 192.0.2.1:443", shown);
-    }
     const std::string_view port = std::string_view(text).substr(colon + 1);
-    if (thole::endpoint::parse(std::string(host) + ":1")) {
+    if (is_address(host) || is_name(host) || has_named_zone(host)) {
         return fmt::format("{}: {} is not a port; ports are 1 to 65535", shown, quoted(port));
     }
-    return fmt::format("{}: not an address and a port, as 192.0.2.1:443 or [2001:db8::1]:443",
+    return fmt::format("{}: not an address or a name and a port, as 192.0.2.1:443, "
+                       "[2001:db8::1]:443 or example.net:443",
                        shown);
+}
+
+std::string_view without_brackets(std::string_view host) {
+    return host.starts_with('[') ? host.substr(1, host.size() - 2) : host;
+}
+
+// What stands before and after the last colon, where both can be right.
+bool split(const std::string& text, std::string_view& host, int& port) {
+    const std::size_t colon = text.rfind(':');
+    if (colon == std::string::npos) return false;
+    host = std::string_view(text).substr(0, colon);
+    const auto read = thole::endpoint::parse("0.0.0.0" + text.substr(colon));  // 0 to 65535
+    if (!read || !(is_address(host) || is_name(host) || has_named_zone(host))) return false;
+    port = read->port();
+    return true;
 }
 
 }  // namespace
 
 reading<target> read_target(const std::string& text) {
-    const thole::result<thole::endpoint> where = thole::endpoint::parse(text);
-    if (!where) return {{}, why_no_target(text)};
-    if (where->port() == 0) {
+    std::string_view host;
+    int port = 0;
+    if (!split(text, host, port)) return {{}, why_no_target(text)};
+    if (port == 0) {
         return {
             {},
             fmt::format("{}: nothing can listen on port 0; ports are 1 to 65535", quoted(text))};
     }
-    return {{text, *where}, {}};
+    const auto where = thole::endpoint::parse(text);
+    return {{text, where.value_or(thole::endpoint{}), std::string(without_brackets(host)), port},
+            {}};
 }
 
 reading<std::chrono::nanoseconds> read_duration(std::string_view text) {

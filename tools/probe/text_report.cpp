@@ -47,10 +47,31 @@ std::string milliseconds(const finding& of) {
     return time ? fmt::format("{:.1f} ms", *time) : "-";
 }
 
+// How long the name took, apart from the connecting.
+std::string advice(const finding& of) {
+    const std::string words = hint(of);
+    if (!of.dns_ms) return words;
+    return fmt::format("{}{}name {:.1f} ms", words, words.empty() ? "" : "; ", *of.dns_ms);
+}
+
+// Below the row of a name that has several addresses: each that was tried.
+void add_attempts(table& out, const finding& of) {
+    if (of.addresses < 2) return;
+    for (const thole::tcp::attempt& each : of.attempts) {
+        const double took = std::chrono::duration<double, std::milli>(each.took).count();
+        out.row({"  " + std::string(word(outcome_of(each.error))), each.target.to_string(),
+                 fmt::format("{:.1f} ms", took), ""});
+    }
+    if (of.connect_ms && of.remote) {
+        out.row({"  " + std::string(word(outcome::open)), of.remote->to_string(), "", ""});
+    }
+}
+
 std::string rows(const std::vector<finding>& all) {
     table out({false, false, true, false});
     for (const finding& each : all) {
-        out.row({std::string(word(each.result)), each.of.input, milliseconds(each), hint(each)});
+        out.row({std::string(word(each.result)), each.of.input, milliseconds(each), advice(each)});
+        add_attempts(out, each);
     }
     std::string text = out.text();
     if (all.size() > 1) {

@@ -21,6 +21,10 @@ exit_code code_of(outcome result) noexcept {
     case outcome::host_unreachable:
     case outcome::net_unreachable:
         return all_unreachable;
+    case outcome::dns_not_found:
+    case outcome::dns_temporary:
+    case outcome::dns_failed:
+        return all_unresolved;
     case outcome::local_error:
         return local;
     case outcome::closed_early:
@@ -37,7 +41,8 @@ std::string with_symbol(const std::error_code& error) {
 }
 
 std::string held(const finding& of) {
-    return fmt::format("{:.1f} ms after connecting", *of.total_ms - *of.connect_ms);
+    const double connected = *of.connect_ms + of.dns_ms.value_or(0);
+    return fmt::format("{:.1f} ms after connecting", *of.total_ms - connected);
 }
 
 bool by_our_deadline(const finding& of) { return of.error == thole::errc::deadline_reached; }
@@ -64,6 +69,12 @@ std::string_view word(outcome of) noexcept {
         return "canceled";
     case outcome::closed_early:
         return "closed-early";
+    case outcome::dns_not_found:
+        return "dns-not-found";
+    case outcome::dns_temporary:
+        return "dns-temporary";
+    case outcome::dns_failed:
+        return "dns-failed";
     }
     return "local-error";
 }
@@ -72,6 +83,8 @@ std::string_view word(phase of) noexcept {
     switch (of) {
     case phase::loop:
         return "loop";
+    case phase::resolve:
+        return "resolve";
     case phase::connect:
         return "connect";
     case phase::receive:
@@ -93,6 +106,9 @@ outcome outcome_of(const std::error_code& error) noexcept {
     if (error == std::errc::network_unreachable || error == std::errc::network_down) {
         return outcome::net_unreachable;
     }
+    if (error == thole::errc::name_not_found) return outcome::dns_not_found;
+    if (error == thole::errc::name_lookup_unavailable) return outcome::dns_temporary;
+    if (error == thole::errc::name_lookup_failed) return outcome::dns_failed;
     return outcome::local_error;
 }
 
@@ -133,8 +149,15 @@ std::string hint(const finding& of) {
     case outcome::open:
         return of.asked.hold ? cause(of) : std::string();
     case outcome::refused:
-        return fmt::format("host is up; nothing listens on {}", of.of.where.port());
+        return fmt::format("host is up; nothing listens on {}", of.of.port);
+    case outcome::dns_not_found:
+        return "no address for " + of.of.host;
+    case outcome::dns_temporary:
+        return "no name server answered; try again later";
     case outcome::timeout:
+        if (by_our_deadline(of) && of.ended == phase::resolve) {
+            return fmt::format("no answer from a name server in {}", human(of.asked.timeout));
+        }
         return by_our_deadline(of) && !of.connect_ms
                    ? fmt::format("no answer in {}; filtered or down?", human(of.asked.timeout))
                    : cause(of);

@@ -26,6 +26,9 @@ enum class outcome {
     local_error,
     canceled,
     closed_early,
+    dns_not_found,
+    dns_temporary,
+    dns_failed,
 };
 [[nodiscard]] std::string_view word(outcome of) noexcept;
 [[nodiscard]] outcome outcome_of(const std::error_code& error) noexcept;
@@ -35,6 +38,7 @@ enum exit_code : int {
     all_open = 0,
     mixed = 1,
     usage = 2,
+    all_unresolved = 3,
     all_refused = 4,
     all_timeout = 5,
     all_unreachable = 6,
@@ -43,8 +47,10 @@ enum exit_code : int {
 };
 
 struct target {
-    std::string input;  ///< as it was typed
-    thole::endpoint where;
+    std::string input;      ///< as it was typed
+    thole::endpoint where;  ///< empty for a name
+    std::string host;       ///< without brackets
+    int port = 0;
 };
 
 struct limits {
@@ -53,7 +59,7 @@ struct limits {
 };
 
 /// Where the probe was when it ended.
-enum class phase { loop, connect, receive };
+enum class phase { loop, resolve, connect, receive };
 [[nodiscard]] std::string_view word(phase of) noexcept;
 
 struct finding {
@@ -64,9 +70,12 @@ struct finding {
     phase ended = phase::loop;
     std::optional<thole::endpoint> local;
     std::optional<thole::endpoint> remote;
-    std::optional<double> connect_ms;
+    std::optional<double> dns_ms;      ///< of a name alone
+    std::optional<double> connect_ms;  ///< of the attempt that succeeded and those before it
     std::optional<double> total_ms;
-    std::optional<double> first_byte_ms;  ///< from the start of the connect
+    std::optional<double> first_byte_ms;        ///< from the start
+    std::size_t addresses = 0;                  ///< of the name
+    std::vector<thole::tcp::attempt> attempts;  ///< those that failed
 };
 
 /// One finding of the demo, and what had to come.
