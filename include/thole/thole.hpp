@@ -9,13 +9,11 @@
 #include <thole/endpoint.hpp>
 #include <thole/error.hpp>
 #include <thole/event.hpp>
+#include <thole/fixed_list.hpp>
 #include <thole/loop.hpp>
 #include <thole/operation.hpp>
 #include <thole/pair.hpp>
 #include <thole/queue.hpp>
-#include <thole/fixed_list.hpp>
-#include <thole/loop.hpp>
-#include <thole/operation.hpp>
 #include <thole/resolve.hpp>
 #include <thole/result.hpp>
 #include <thole/scope.hpp>
