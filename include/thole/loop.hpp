@@ -130,21 +130,6 @@ public:
     /// Runs what is ready now, without waiting.
     THOLE_API result<std::size_t> poll();
 
-    /// ---- For a foreign loop that drives this one: it calls poll() when native_waitable() is
-    /// readable and at next_deadline() at the latest, always on one thread.
-    ///
-    /// When poll() must be called at the latest, by the clock of now(): time_point::min() if there
-    /// is something to do at once, time_point::max() if time alone brings nothing, or it was stopped. To be asked
-    /// right before each wait, after poll() and whatever else was done with this loop and its
-    /// objects: from then on a post or a stop from another thread makes the handle readable.
-    [[nodiscard]] THOLE_API time_point next_deadline() noexcept;
-    /// What a foreign loop waits for, besides the time: on epoll the descriptor of its set, which
-    /// is readable when poll() has something to do (an outer epoll takes it level-triggered). It
-    /// stays this loop's, and may change in poll(). std::errc::operation_not_supported where the
-    /// system has no such thing (select, IOCP, a simulated network): there a loop runs on a thread
-    /// of its own, or is polled at times. Otherwise what error() gives.
-    [[nodiscard]] THOLE_API result<std::uintptr_t> native_waitable() const noexcept;
-
     /// Makes the run functions return as soon as the handler that runs now has ended, before any
     /// other; until restart() they return at once. Nothing is lost. Any thread.
     THOLE_API void stop() noexcept;

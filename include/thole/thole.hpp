@@ -12,7 +12,6 @@
 #include <thole/fixed_list.hpp>
 #include <thole/loop.hpp>
 #include <thole/operation.hpp>
-#include <thole/pair.hpp>
 #include <thole/queue.hpp>
 #include <thole/resolve.hpp>
 #include <thole/result.hpp>

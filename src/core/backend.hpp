@@ -139,13 +139,6 @@ public:
 
     // Closed states on which the kernel has not said its last word.
     [[nodiscard]] virtual std::size_t held() const noexcept = 0;
-
-    // A descriptor that is readable when wait() has something to give, for a foreign loop; -1 where
-    // the system has none. wait() may change it.
-    [[nodiscard]] std::intptr_t waitable() const noexcept { return waitable_; }
-
-protected:
-    std::intptr_t waitable_ = -1;
 };
 
 // ---- Settling: how a backend writes the outcome into an operation (in submit.cpp).

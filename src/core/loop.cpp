@@ -140,18 +140,6 @@ result<std::size_t> loop::poll() {
     return handled;
 }
 
-time_point loop::next_deadline() noexcept { return core_->next_deadline(); }
-
-result<std::uintptr_t> loop::native_waitable() const noexcept {
-    if (const std::error_code failed = error()) {
-        return unexpected(failed);
-    }
-    if (core_->network->waitable() < 0) {
-        return unexpected(std::errc::operation_not_supported);
-    }
-    return static_cast<std::uintptr_t>(core_->network->waitable());
-}
-
 void loop::stop() noexcept { core_->stop(); }
 
 bool loop::stopped() const noexcept { return core_->stopped.load(); }

@@ -49,7 +49,6 @@ struct loop_core {
     };
     [[nodiscard]] std::error_code run(const run_limits& limits, std::size_t& handled);
     [[nodiscard]] std::error_code poll(std::size_t& handled);
-    [[nodiscard]] time_point next_deadline() noexcept;
     [[nodiscard]] bool has_work() const noexcept;
     void enqueue(runnable& item) noexcept;  // any thread
     void stop() noexcept;                   // any thread
@@ -138,7 +137,6 @@ private:
     [[nodiscard]] std::error_code refuse_run(const std::error_code& refused, std::size_t& handled);
     [[nodiscard]] bool dispatch(const run_limits& limits, int most, std::size_t& handled);
     [[nodiscard]] std::error_code pause(time_point until);
-    [[nodiscard]] time_point next_timer() noexcept;
     // Asks the backend; the operation must be ready for that.
     [[nodiscard]] bool submit(operation& op) noexcept {
         if (network->submit(op)) {

@@ -67,7 +67,6 @@ public:
     explicit run_scope(loop_core& core) noexcept
         : core_(core), outer_(std::exchange(current_loop(), &core)) {
         core_.running = true;
-        core_.mail.awake();  // a foreign loop may have slept for this one
         core_.ready.append(loopless());
     }
     run_scope(const run_scope&) = delete;
@@ -180,33 +179,14 @@ std::error_code loop_core::run(const run_limits& limits, std::size_t& handled) {
             if (!has_work()) {
                 return {};
             }
-            until = std::min(end, next_timer());
+            until = wheel.empty()
+                        ? end
+                        : std::min(end, time_point(std::chrono::nanoseconds(wheel.next())));
         }
         if (const std::error_code failed = pause(until)) {
             return failed;
         }
     }
-}
-
-time_point loop_core::next_timer() noexcept {
-    return wheel.empty() ? time_point::max() : time_point(std::chrono::nanoseconds(wheel.next()));
-}
-
-// R119: asleep first, then a last look, as in pause().
-time_point loop_core::next_deadline() noexcept {
-    if (!fit()) {
-        return time_point::min();
-    }
-    settle_timers();
-    mail.awake();
-    const bool asleep = mail.fall_asleep();
-    if (stopped.load(std::memory_order_seq_cst)) {
-        return time_point::max();  // nothing is to be done until restart()
-    }
-    if (!asleep || !ready.empty() || !expired.empty()) {
-        return time_point::min();
-    }
-    return next_timer();
 }
 
 // What is ready when it is called: a mark at the end of the queue keeps those who queue themselves

@@ -56,7 +56,6 @@ int epoll_reactor::start() noexcept {
     if (set_ < 0) {
         return errno;
     }
-    waitable_ = set_;
     // Edge-triggered: each write wakes once, and none is ever read back (R119).
     return apply(EPOLL_CTL_ADD, waker(), EPOLLIN | EPOLLET, waker_mark);
 }
@@ -147,7 +146,6 @@ void epoll_reactor::rebuild() noexcept {
         return;
     }
     orphans_ = 0;
-    waitable_ = made;
     close_handle(old);
 }
 

@@ -55,9 +55,6 @@ private:
     std::uintptr_t native_ = none;
 };
 
-// The name of a socket that somebody else holds.
-[[nodiscard]] endpoint local_of(std::uintptr_t native);
-
 // A listener whose backlog is full: a connection to it stays pending.
 class silent_port {
 public:
@@ -70,10 +67,6 @@ private:
 };
 
 [[nodiscard]] bool has_ipv6();
-
-// Waits until a descriptor of the system is readable, for `most` milliseconds at the most (-1: for
-// ever), as a foreign loop does. False: the time was over.
-[[nodiscard]] bool wait_readable(std::uintptr_t native, int most);
 
 // Descriptors, or handles, that this process has open.
 [[nodiscard]] std::size_t open_handles();

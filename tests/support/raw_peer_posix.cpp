@@ -5,7 +5,6 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <netinet/in.h>
-#include <poll.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/time.h>
@@ -170,11 +169,9 @@ void socket::close() noexcept {
     }
 }
 
-endpoint socket::local() const { return local_of(native_); }
-
-endpoint local_of(std::uintptr_t native) {
+endpoint socket::local() const {
     address name;
-    if (::getsockname(fd_of(native), name.get(), &name.length) != 0) {
+    if (::getsockname(fd_of(native_), name.get(), &name.length) != 0) {
         refuse("getsockname");
     }
     return from_native(name);
@@ -246,18 +243,6 @@ void set_environment(const char* name, const char* value) {
     } else {
         ::unsetenv(name);
     }
-}
-
-bool wait_readable(std::uintptr_t native, int most) {
-    pollfd asked{static_cast<int>(native), POLLIN, 0};
-    int ready = 0;
-    do {
-        ready = ::poll(&asked, 1, most);
-    } while (ready < 0 && errno == EINTR);
-    if (ready < 0) {
-        refuse("poll");
-    }
-    return ready > 0;
 }
 
 bool is_windows() noexcept { return false; }

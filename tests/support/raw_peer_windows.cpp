@@ -177,11 +177,9 @@ void socket::close() noexcept {
     }
 }
 
-endpoint socket::local() const { return local_of(native_); }
-
-endpoint local_of(std::uintptr_t native) {
+endpoint socket::local() const {
     address name;
-    if (::getsockname(fd_of(native), name.get(), &name.length) != 0) {
+    if (::getsockname(fd_of(native_), name.get(), &name.length) != 0) {
         refuse("getsockname");
     }
     return from_native(name);
@@ -224,15 +222,6 @@ held_descriptors::~held_descriptors() = default;
 void set_environment(const char* name, const char* value) {
     ::_putenv_s(name, value != nullptr ? value : "");
     ::SetEnvironmentVariableA(name, value);
-}
-
-bool wait_readable(std::uintptr_t native, int most) {
-    WSAPOLLFD asked{static_cast<SOCKET>(native), POLLRDNORM, 0};
-    const int ready = ::WSAPoll(&asked, 1, most);
-    if (ready < 0) {
-        refuse("WSAPoll");
-    }
-    return ready > 0;
 }
 
 bool is_windows() noexcept { return true; }
