@@ -3,6 +3,7 @@
 /// Connecting.
 #pragma once
 
+#include <chrono>
 #include <type_traits>
 
 #include <thole/await.hpp>
@@ -16,8 +17,13 @@ namespace thole::tcp {
 
 /// What connect() may be given besides the target.
 struct connect_options {
-    endpoint local{};       ///< the address to come from; empty: the system chooses
-    bool no_delay = false;  ///< TCP_NODELAY from the start
+    endpoint local{};        ///< the address to come from; empty: the system chooses
+    bool no_delay = false;   ///< TCP_NODELAY from the start
+    int send_buffer = 0;     ///< SO_SNDBUF, in bytes; 0: the system's. See socket::send_buffer()
+    int receive_buffer = 0;  ///< SO_RCVBUF, in bytes; 0: the system's
+    /// TCP_USER_TIMEOUT, which bounds the connecting too; 0: the system's. The deadline rules where
+    /// it is the shorter one.
+    std::chrono::milliseconds user_timeout{0};
 };
 static_assert(std::is_trivially_copyable_v<connect_options>);
 
@@ -53,7 +59,8 @@ private:
 /// kernel gave up), errc::deadline_reached, errc::cancelled, network_unreachable, host_unreachable,
 /// connection_reset, address_not_available (also: no local port left), address_in_use and
 /// permission_denied for `options.local`, invalid_argument (an empty target, port 0, families that
-/// do not match), too_many_files_open, and what loop::error() gives.
+/// do not match, a negative option), operation_not_supported (an option that the system does not
+/// have), too_many_files_open, and what loop::error() gives.
 [[nodiscard]] inline awaitable<connect_op> connect(loop& on, const endpoint& target,
                                                    connect_options options = {},
                                                    deadline until = never) noexcept {

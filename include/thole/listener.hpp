@@ -27,6 +27,8 @@ struct listen_options {
     /// Connections that the listener may have asked for before anybody awaits them: on Windows the
     /// number of AcceptEx that stand ready. 1 to 64.
     int standing_accepts = 4;
+    int send_buffer = 0;     ///< SO_SNDBUF of what is accepted, in bytes; 0: the system's
+    int receive_buffer = 0;  ///< SO_RCVBUF of what is accepted, in bytes; 0: the system's
 };
 static_assert(std::is_trivially_copyable_v<listen_options>);
 

@@ -3,11 +3,14 @@
 /// A TCP connection.
 #pragma once
 
+#include <chrono>
+#include <cstddef>
 #include <utility>
 
 #include <thole/await.hpp>
 #include <thole/deadline.hpp>
 #include <thole/endpoint.hpp>
+#include <thole/options.hpp>
 #include <thole/result.hpp>
 #include <thole/transfer.hpp>
 
@@ -107,10 +110,40 @@ public:
     [[nodiscard]] THOLE_API result<endpoint> local() const noexcept;
     /// The peer's end. errc::closed; std::errc::not_connected once a reset was seen.
     [[nodiscard]] THOLE_API result<endpoint> peer() const noexcept;
-    /// TCP_NODELAY: send small writes at once. errc::closed, or a code of the system.
+
+    // Options. Each takes effect at once and never blocks; asking gives what the system says. All
+    // fail with errc::closed on a closed handle, std::errc::operation_not_supported where the
+    // system does not have the option, invalid_argument for a value that it does not take, and
+    // other codes of the system. There is no lingering: abort() is SO_LINGER with a time of zero,
+    // and a positive time, with which close() would block, is never set.
+
+    /// TCP_NODELAY: send small writes at once, instead of holding them while unacknowledged data is
+    /// under way (RFC 9293 §3.7.4). Off at first.
     THOLE_API result<void> no_delay(bool on) noexcept;
     /// Whether it is set. The same errors.
     [[nodiscard]] THOLE_API result<bool> no_delay() const noexcept;
+    /// SO_KEEPALIVE, TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_KEEPCNT. The numbers are set when it is
+    /// switched on. Windows before 10 (1709) takes no count, and cannot be asked for the numbers:
+    /// those are 0 in the answer.
+    THOLE_API result<void> keep_alive(keep_alive_options how) noexcept;
+    [[nodiscard]] THOLE_API result<keep_alive_options> keep_alive() const noexcept;
+    /// SO_SNDBUF: how many bytes the kernel takes before a write waits. The system bounds it in
+    /// silence (socket(7): net.core.wmem_max) and stops tuning it by itself. Asking gives what it
+    /// made of that, on Linux twice the number that was set. Zero is invalid_argument: on Windows
+    /// it would mean that each write waits for the peer's acknowledgement, on POSIX nothing.
+    THOLE_API result<void> send_buffer(std::size_t bytes) noexcept;
+    [[nodiscard]] THOLE_API result<std::size_t> send_buffer() const noexcept;
+    /// SO_RCVBUF: how many bytes the kernel holds that nobody has read; the peer waits then. As
+    /// send_buffer(). To widen the window of the connection (RFC 7323 §2.3) it must be set before
+    /// there is one: connect_options, listen_options.
+    THOLE_API result<void> receive_buffer(std::size_t bytes) noexcept;
+    [[nodiscard]] THOLE_API result<std::size_t> receive_buffer() const noexcept;
+    /// TCP_USER_TIMEOUT (RFC 5482, tcp(7)): how long sent data may stay unacknowledged before the
+    /// kernel ends the connection with std::errc::timed_out. Zero: as long as the system's own
+    /// retransmissions take. Windows: TCP_MAXRT, in whole seconds, rounded up; zero is
+    /// invalid_argument there. Deadlines of operations do not depend on it.
+    THOLE_API result<void> user_timeout(std::chrono::milliseconds time) noexcept;
+    [[nodiscard]] THOLE_API result<std::chrono::milliseconds> user_timeout() const noexcept;
 
     /// For the library itself.
     [[nodiscard]] detail::socket_state* state() const noexcept { return state_; }

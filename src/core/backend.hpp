@@ -63,16 +63,40 @@ enum class request : std::uint8_t {
     local_name,      // → address
     peer_name,       // → address
     shutdown_write,  // FIN
-    set_no_delay,    // value 0 or 1
-    get_no_delay,    // → value
+    set_option,      // `option` to value
+    get_option,      // `option` → value
+    set_keep_alive,  // keep_alive
+    get_keep_alive,  // → keep_alive
     reset_on_close,  // the close that follows is a reset on the wire
 };
+
+// The system's switches and numbers: each platform has a table of them (options.cpp).
+enum class socket_option : std::uint8_t {
+    // 0 or 1
+    v6_only,
+    reuse_address,  // on Windows: exclusive use
+    no_delay,
+    keep_alive,
+    // numbers
+    keep_alive_idle,      // seconds
+    keep_alive_interval,  // seconds
+    keep_alive_count,
+    send_buffer,     // bytes
+    receive_buffer,  // bytes
+    user_timeout,    // milliseconds
+};
+inline constexpr std::size_t option_count = 10;
+[[nodiscard]] constexpr bool is_switch(socket_option which) noexcept {
+    return which <= socket_option::keep_alive;
+}
 
 struct control_request {
     request what;
     endpoint address{};
     int value = 0;
     tcp::listen_options listening{};
+    socket_option option{};
+    tcp::keep_alive_options keep_alive{};
 };
 
 // Where wait() and close() report finished operations to. An operation that is reported has left

@@ -1,19 +1,53 @@
 // SPDX-License-Identifier: BSL-1.0
 #include <thole/connect.hpp>
 
+#include <limits>
+
 #include "core/error_table.hpp"
-#include "core/loop_core.hpp"
+#include "core/handles.hpp"
 
 namespace thole {
 
 namespace detail {
+
+namespace {
+
+bool is_sound(const tcp::connect_options& options) noexcept {
+    constexpr std::chrono::milliseconds most{std::numeric_limits<int>::max()};
+    return options.send_buffer >= 0 && options.receive_buffer >= 0 &&
+           options.user_timeout.count() >= 0 && options.user_timeout <= most;
+}
+
+// What must be set before the first SYN; zero is not set.
+std::error_code set_options(socket_state* state, const tcp::connect_options& options) noexcept {
+    const struct {
+        socket_option which;
+        int value;
+    } rows[] = {
+        {socket_option::no_delay, options.no_delay ? 1 : 0},
+        {socket_option::send_buffer, options.send_buffer},
+        {socket_option::receive_buffer, options.receive_buffer},
+        {socket_option::user_timeout, static_cast<int>(options.user_timeout.count())},
+    };
+    for (const auto& row : rows) {
+        if (row.value != 0) {
+            if (const result<void> done = set(state, row.which, row.value); !done) {
+                return done.error();
+            }
+        }
+    }
+    return {};
+}
+
+}  // namespace
 
 // Opens the socket of a connect, one for this attempt alone (R58). False: settled, it failed.
 bool loop_core::prepare_connect(operation& op) noexcept {
     auto& attempt = static_cast<tcp::connect_op&>(op);
     endpoint& target = attempt.target_;
     const endpoint& local = attempt.options_.local;
-    if (!target || target.port() == 0 || (local && local.family() != target.family())) {
+    if (!target || target.port() == 0 || !is_sound(attempt.options_) ||
+        (local && local.family() != target.family())) {
         settle_error(op, raw_of(std::errc::invalid_argument));
         return false;
     }
@@ -23,8 +57,8 @@ bool loop_core::prepare_connect(operation& op) noexcept {
     std::error_code failed;
     attempt.made_ = tcp::socket(open({socket_role::stream, target.family()}, failed));
     op.state = attempt.made_.state();
-    if (!failed && attempt.options_.no_delay) {
-        failed = attempt.made_.no_delay(true).error();
+    if (!failed) {
+        failed = set_options(op.state, attempt.options_);
     }
     if (!failed && local) {
         control_request asked{request::bind, local};

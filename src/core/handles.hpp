@@ -43,9 +43,18 @@ inline void cancel_queue(socket_state* state, operation_queue socket_state::*que
     }
     return asked.address;
 }
-// One that is answered with a number.
-[[nodiscard]] inline result<int> value_of(socket_state* state, request what) noexcept {
-    control_request asked{what};
+// One that sets an option.
+[[nodiscard]] inline result<void> set(socket_state* state, socket_option which,
+                                      int value) noexcept {
+    control_request asked{request::set_option};
+    asked.option = which;
+    asked.value = value;
+    return apply(state, asked);
+}
+// One that asks for an option.
+[[nodiscard]] inline result<int> get(socket_state* state, socket_option which) noexcept {
+    control_request asked{request::get_option};
+    asked.option = which;
     if (const std::error_code failed = loop_core::control(state, asked)) {
         return unexpected(failed);
     }

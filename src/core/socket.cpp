@@ -40,16 +40,4 @@ result<endpoint> socket::peer() const noexcept {
     return detail::name_of(state_, detail::request::peer_name);
 }
 
-result<void> socket::no_delay(bool on) noexcept {
-    return detail::apply(state_, {detail::request::set_no_delay, {}, on ? 1 : 0});
-}
-
-result<bool> socket::no_delay() const noexcept {
-    const result<int> value = detail::value_of(state_, detail::request::get_no_delay);
-    if (!value) {
-        return unexpected(value.error());
-    }
-    return *value != 0;
-}
-
 }  // namespace thole::tcp

@@ -7,13 +7,10 @@
 #include "core/backends.hpp"
 #include "core/loop_core.hpp"
 #include "posix/address.hpp"
+#include "posix/options.hpp"
 
 namespace thole::detail {
 namespace {
-
-int set_option(int fd, int level, int name, int value) noexcept {
-    return sys::setsockopt(fd, level, name, &value, sizeof value) == 0 ? 0 : errno;
-}
 
 int bind_handle(int fd, const endpoint& where) noexcept {
     const native_address address = to_native(where);
@@ -24,7 +21,7 @@ int bind_stream(int fd, const endpoint& where) noexcept {
 #if defined(IP_BIND_ADDRESS_NO_PORT)
     if (where.port() == 0) {
         // The port is chosen by connect(), which knows the whole pair (R76). Only a help.
-        static_cast<void>(set_option(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1));
+        static_cast<void>(set_native(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1));
     }
 #endif
     return bind_handle(fd, where);
@@ -33,14 +30,17 @@ int bind_stream(int fd, const endpoint& where) noexcept {
 int listen_handle(int fd, const endpoint& where, const tcp::listen_options& options) noexcept {
     if (where.family() == address_family::ipv6) {
         const int only = options.dual_stack ? 0 : 1;  // R49
-        if (const int failed = set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, only)) {
+        if (const int failed = set_option(fd, socket_option::v6_only, only)) {
             return failed;
         }
     }
     if (options.reuse_address) {
-        if (const int failed = set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1)) {
+        if (const int failed = set_option(fd, socket_option::reuse_address, 1)) {
             return failed;
         }
+    }
+    if (const int failed = set_inherited(fd, options)) {
+        return failed;
     }
     if (const int failed = bind_handle(fd, where)) {
         return failed;
@@ -48,15 +48,6 @@ int listen_handle(int fd, const endpoint& where, const tcp::listen_options& opti
     // The system cuts this down to its own limit.
     const int backlog = options.backlog > 0 ? options.backlog : std::numeric_limits<int>::max();
     return sys::listen(fd, backlog) == 0 ? 0 : errno;
-}
-
-int get_no_delay(int fd, int& value) noexcept {
-    socklen_t length = sizeof value;
-    if (sys::getsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &value, &length) != 0) {
-        return errno;
-    }
-    value = value != 0 ? 1 : 0;
-    return 0;
 }
 
 int fd_of(std::uintptr_t native) noexcept { return static_cast<int>(native); }
@@ -85,7 +76,7 @@ int open_handle(socket_kind kind) noexcept {
     // R52: both flags at once, or a fork in another thread gets a copy.
     const int fd = sys::socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_TCP);
     if (fd >= 0 && family == AF_INET6 && kind.role == socket_role::stream) {
-        if (const int failed = set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, 0)) {  // R49
+        if (const int failed = set_option(fd, socket_option::v6_only, 0)) {  // R49
             close_handle(fd);
             errno = failed;
             return -1;
@@ -139,10 +130,14 @@ int control_handle(int fd, control_request& asked) noexcept {
         return peer_name(fd, asked.address);
     case request::shutdown_write:
         return sys::shutdown(fd, SHUT_WR) == 0 ? 0 : errno;
-    case request::set_no_delay:
-        return set_option(fd, IPPROTO_TCP, TCP_NODELAY, asked.value != 0 ? 1 : 0);
-    case request::get_no_delay:
-        return get_no_delay(fd, asked.value);
+    case request::set_option:
+        return set_option(fd, asked.option, asked.value);
+    case request::get_option:
+        return get_option(fd, asked.option, asked.value);
+    case request::set_keep_alive:
+        return set_keep_alive(fd, asked.keep_alive);
+    case request::get_keep_alive:
+        return get_keep_alive(fd, asked.keep_alive);
     case request::reset_on_close:
         return reset_on_close(fd);
     }

@@ -2,7 +2,6 @@
 #include "sim/network.hpp"
 
 #include <algorithm>
-#include <cstring>
 #include <utility>
 
 namespace thole::detail {
@@ -56,29 +55,6 @@ const native_methods sim_methods = {
         return name = loose_end_of(native)->peer, std::error_code{};
     },
 };
-
-std::size_t byte_queue::put(const std::byte* from, std::size_t length) {
-    const std::size_t count = std::min(length, room());
-    if (first_ > bound / 4) {
-        bytes_.erase(bytes_.begin(), bytes_.begin() + static_cast<std::ptrdiff_t>(first_));
-        first_ = 0;
-    }
-    bytes_.insert(bytes_.end(), from, from + count);
-    return count;
-}
-
-std::size_t byte_queue::take(std::byte* to, std::size_t length) noexcept {
-    const std::size_t count = std::min(length, size());
-    if (count != 0) {
-        std::memcpy(to, bytes_.data() + first_, count);
-        first_ += count;
-    }
-    if (size() == 0) {
-        bytes_.clear();
-        first_ = 0;
-    }
-    return count;
-}
 
 sim_network::sim_network() noexcept : number_(networks.fetch_add(1) + 1) {}
 
@@ -151,6 +127,8 @@ std::errc sim_network::listen(sim_door& door, const endpoint& where,
         return failed;
     }
     constexpr int most = 4096;  // Linux's SOMAXCONN
+    door.send_buffer = options.send_buffer;
+    door.receive_buffer = options.receive_buffer;
     const int backlog = options.backlog <= 0 ? most : std::min(options.backlog, most);
     door.where = wanted;
     door.dual_stack = options.dual_stack && wanted.family() == address_family::ipv6;
@@ -222,6 +200,13 @@ std::errc sim_network::answer(const std::shared_ptr<sim_end>& end, sim_door*& at
     server->local = six ? mapped(unmapped(end->peer)) : unmapped(end->peer);
     server->peer = six ? mapped(unmapped(end->local)) : unmapped(end->local);
     server->other = end;
+    for (const auto& [which, value] :
+         {std::pair(socket_option::send_buffer, at->send_buffer),
+          std::pair(socket_option::receive_buffer, at->receive_buffer)}) {
+        if (value != 0) {
+            server->option(which) = value;
+        }
+    }
     end->other = server;
     at->queued.push_back(server);
     return success;
@@ -259,65 +244,6 @@ std::shared_ptr<sim_end> sim_network::claim(const loose_socket& loose) {
     const std::shared_ptr<sim_end> end = *handle;
     std::erase(loose_, end);
     return end;
-}
-
-// ---- Bytes.
-
-std::size_t sim_network::send(sim_end& end, const std::byte* from, std::size_t length) {
-    if (end.deserted) {
-        // RW06: taken by our kernel, thrown away by theirs, which answers with a reset.
-        end.reset = true;
-        return length;
-    }
-    const std::shared_ptr<sim_end> other = end.other.lock();
-    const std::size_t count = other->inbox.put(from, length);
-    if (count != 0) {
-        stir(other);
-    }
-    return count;
-}
-
-std::size_t sim_network::receive(sim_end& end, std::byte* to, std::size_t length) {
-    const std::size_t count = end.inbox.take(to, length);
-    const std::shared_ptr<sim_end> other = end.other.lock();
-    if (count != 0 && other) {
-        stir(other);
-    }
-    return count;
-}
-
-std::errc sim_network::end_of_reading(sim_end& end, bool& fin) noexcept {
-    if (end.at != sim_end::phase::connected) {
-        return std::errc::not_connected;
-    }
-    // RW05: data first. A reset that answers a write after the FIN does not undo the FIN.
-    fin = end.inbox.size() == 0 && end.fin_came;
-    if (fin || end.inbox.size() != 0) {
-        return success;
-    }
-    return end.reset ? std::errc::connection_reset : success;
-}
-
-std::errc sim_network::end_of_writing(sim_end& end) noexcept {
-    if (end.at != sim_end::phase::connected) {
-        return std::errc::not_connected;
-    }
-    if (end.reset && !end.fin_came) {
-        return std::errc::connection_reset;
-    }
-    return end.fin_sent || end.reset ? std::errc::broken_pipe : success;
-}
-
-std::errc sim_network::shutdown_write(sim_end& end) {
-    if (end.at != sim_end::phase::connected || end.reset) {
-        return std::errc::not_connected;
-    }
-    end.fin_sent = true;
-    if (const std::shared_ptr<sim_end> other = end.other.lock()) {
-        other->fin_came = true;
-        stir(other);
-    }
-    return success;
 }
 
 // ---- Closing.

@@ -4,6 +4,7 @@
 // the loopback interface, the only one that it has.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <cstddef>
@@ -55,7 +56,6 @@ struct sim_end {
     bool deserted = false;  // the other end was closed: the next write meets a reset
     bool reset = false;     // the connection is gone
     bool reset_on_close = false;
-    bool no_delay = false;
     bool planned = false;              // `look` stands in the agenda
     std::atomic<bool> dropped{false};  // a loose end, closed on any thread
     sim_agenda::iterator look{};
@@ -65,12 +65,20 @@ struct sim_end {
     endpoint local;
     endpoint peer;
     byte_queue inbox;  // what the other end sent
+    // By socket_option: remembered, and without effect.
+    std::array<int, option_count> options{
+        0, 0, 0, 0, 7200, 75, 9, byte_queue::bound, byte_queue::bound, 0};
+    [[nodiscard]] int& option(socket_option which) noexcept {
+        return options[static_cast<std::size_t>(which)];
+    }
 };
 
 // A listening socket's half in the network.
 struct sim_door {
     endpoint where;  // empty: not listening
     bool dual_stack = false;
+    int send_buffer = 0;  // of those whom it lets in; 0: as they are
+    int receive_buffer = 0;
     std::size_t room = 0;
     socket_state* owner = nullptr;
     std::deque<std::shared_ptr<sim_end>> queued;    // connected, taken by nobody yet

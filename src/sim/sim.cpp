@@ -27,6 +27,20 @@ bool fail(operation& op, std::errc meaning) noexcept {
 
 sim_socket& socket_of(const operation& op) noexcept { return static_cast<sim_socket&>(*op.state); }
 
+void set_keep_alive(sim_end& end, const tcp::keep_alive_options& how) noexcept {
+    const auto set = [&end](socket_option which, std::int64_t value) {
+        if (value != 0) {
+            end.option(which) = static_cast<int>(value);
+        }
+    };
+    end.option(socket_option::keep_alive) = how.on ? 1 : 0;
+    if (how.on) {
+        set(socket_option::keep_alive_idle, how.idle.count());
+        set(socket_option::keep_alive_interval, how.interval.count());
+        set(socket_option::keep_alive_count, how.count);
+    }
+}
+
 // A transfer has got what it asked for.
 bool satisfied(operation& op) noexcept {
     if (wants_all(op.what) ? op.count < total_length(op) : op.count == 0) {
@@ -114,11 +128,20 @@ std::error_code sim::control(socket_state& state, control_request& asked) {
         break;
     case request::shutdown_write:
         return code_of(network_.shutdown_write(end));
-    case request::set_no_delay:
-        end.no_delay = asked.value != 0;
+    case request::set_option:
+        end.option(asked.option) = asked.value;
         break;
-    case request::get_no_delay:
-        asked.value = end.no_delay ? 1 : 0;
+    case request::get_option:
+        asked.value = end.option(asked.option);
+        break;
+    case request::set_keep_alive:
+        set_keep_alive(end, asked.keep_alive);
+        break;
+    case request::get_keep_alive:
+        asked.keep_alive = {end.option(socket_option::keep_alive) != 0,
+                            std::chrono::seconds(end.option(socket_option::keep_alive_idle)),
+                            std::chrono::seconds(end.option(socket_option::keep_alive_interval)),
+                            end.option(socket_option::keep_alive_count)};
         break;
     case request::reset_on_close:
         end.reset_on_close = true;

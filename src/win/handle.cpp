@@ -5,15 +5,10 @@
 
 #include "core/backends.hpp"
 #include "win/address.hpp"
+#include "win/options.hpp"
 
 namespace thole::detail {
 namespace {
-
-int set_option(SOCKET socket, int level, int name, int value) noexcept {
-    const int failed =
-        sys::setsockopt(socket, level, name, reinterpret_cast<const char*>(&value), sizeof value);
-    return failed == 0 ? 0 : sys::WSAGetLastError();
-}
 
 int bind_handle(SOCKET socket, const endpoint& where) noexcept {
     native_address address;
@@ -38,29 +33,21 @@ int listen_handle(SOCKET socket, const endpoint& where,
                   const tcp::listen_options& options) noexcept {
     if (where.family() == address_family::ipv6) {
         const int only = options.dual_stack ? 0 : 1;  // R49
-        if (const int failed = set_option(socket, IPPROTO_IPV6, IPV6_V6ONLY, only)) {
+        if (const int failed = set_option(socket, socket_option::v6_only, only)) {
             return failed;
         }
     }
     // R48: this SO_REUSEADDR would let another program take the port over.
-    if (const int failed = set_option(socket, SOL_SOCKET, SO_EXCLUSIVEADDRUSE, 1)) {
+    if (const int failed = set_option(socket, socket_option::reuse_address, 1)) {
+        return failed;
+    }
+    if (const int failed = set_inherited(socket, options)) {
         return failed;
     }
     if (const int failed = bind_handle(socket, where)) {
         return failed;
     }
     return sys::listen(socket, native_backlog(options.backlog)) == 0 ? 0 : sys::WSAGetLastError();
-}
-
-int get_no_delay(SOCKET socket, int& value) noexcept {
-    value = 0;  // Wine fills one byte of it
-    int length = sizeof value;
-    if (sys::getsockopt(socket, IPPROTO_TCP, TCP_NODELAY, reinterpret_cast<char*>(&value),
-                        &length) != 0) {
-        return sys::WSAGetLastError();
-    }
-    value = value != 0 ? 1 : 0;
-    return 0;
 }
 
 SOCKET socket_of(std::uintptr_t native) noexcept { return static_cast<SOCKET>(native); }
@@ -86,7 +73,7 @@ SOCKET open_handle(socket_kind kind) noexcept {
     const SOCKET socket = sys::WSASocketW(family, SOCK_STREAM, IPPROTO_TCP, nullptr, 0,
                                           WSA_FLAG_OVERLAPPED | WSA_FLAG_NO_HANDLE_INHERIT);
     if (socket != INVALID_SOCKET && family == AF_INET6 && kind.role == socket_role::stream) {
-        if (const int failed = set_option(socket, IPPROTO_IPV6, IPV6_V6ONLY, 0)) {  // R49
+        if (const int failed = set_option(socket, socket_option::v6_only, 0)) {  // R49
             close_handle(socket);
             sys::WSASetLastError(failed);
             return INVALID_SOCKET;
@@ -124,10 +111,14 @@ int control_handle(SOCKET socket, control_request& asked) noexcept {
         return peer_name(socket, asked.address);
     case request::shutdown_write:
         return sys::shutdown(socket, SD_SEND) == 0 ? 0 : sys::WSAGetLastError();
-    case request::set_no_delay:
-        return set_option(socket, IPPROTO_TCP, TCP_NODELAY, asked.value != 0 ? 1 : 0);
-    case request::get_no_delay:
-        return get_no_delay(socket, asked.value);
+    case request::set_option:
+        return set_option(socket, asked.option, asked.value);
+    case request::get_option:
+        return get_option(socket, asked.option, asked.value);
+    case request::set_keep_alive:
+        return set_keep_alive(socket, asked.keep_alive);
+    case request::get_keep_alive:
+        return get_keep_alive(socket, asked.keep_alive);
     case request::reset_on_close:
         return reset_on_close(socket);
     }

@@ -146,17 +146,6 @@ THOLE_TEST("a closed listener's port is free again", "[contract]") {
     CHECK_FALSE(r.net.control(*r.open(socket_role::listener), again));
 }
 
-THOLE_TEST("control keeps no_delay", "[contract]") {
-    rig r;
-    const auto [client, server] = r.pair();
-    for (const int value : {1, 0, 1}) {
-        CHECK_FALSE(r.control(client, request::set_no_delay, value));
-        control_request asks{request::get_no_delay, {}, -1};
-        CHECK_FALSE(r.net.control(*client, asks));
-        CHECK(asks.value == value);
-    }
-}
-
 THOLE_TEST("control tells what needs a connection", "[contract]") {
     rig r;
     socket_state* lone = r.open(socket_role::stream);
@@ -194,7 +183,9 @@ THOLE_TEST("control touches nothing that is pending", "[contract]") {
 
     static_cast<void>(r.name(client, request::local_name));
     static_cast<void>(r.name(client, request::peer_name));
-    CHECK_FALSE(r.control(client, request::set_no_delay, 1));
+    control_request at_once{request::set_option, {}, 1};
+    at_once.option = detail::socket_option::no_delay;
+    CHECK_FALSE(r.net.control(*client, at_once));
     CHECK_FALSE(r.control(client, request::shutdown_write));
     CHECK(r.poll() == 0);
     CHECK(reading.pending());
