@@ -73,6 +73,10 @@ template <class Rep, class Period>
     return deadline(std::chrono::ceil<std::chrono::nanoseconds>(budget).count());
 }
 
+/// No deadline, said in so many words: a hundred years. Where a socket has default times, `never`
+/// stands for those, and this for none.
+inline constexpr deadline unlimited = within(std::chrono::hours(24 * 36'525));
+
 /// The point `when` of the loop's clock (`loop::now()`).
 [[nodiscard]] constexpr deadline at(time_point when) noexcept {
     if (when == time_point::max()) {

@@ -20,4 +20,14 @@ struct keep_alive_options {
 };
 static_assert(std::is_trivially_copyable_v<keep_alive_options>);
 
+/// How long the operations of a socket may take that are started without a deadline. Zero: as long
+/// as they need.
+struct transfer_times {
+    std::chrono::nanoseconds read{0};
+    std::chrono::nanoseconds write{0};
+    friend constexpr bool operator==(const transfer_times&,
+                                     const transfer_times&) noexcept = default;
+};
+static_assert(std::is_trivially_copyable_v<transfer_times>);
+
 }  // namespace thole::tcp

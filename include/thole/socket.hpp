@@ -145,6 +145,19 @@ public:
     THOLE_API result<void> user_timeout(std::chrono::milliseconds time) noexcept;
     [[nodiscard]] THOLE_API result<std::chrono::milliseconds> user_timeout() const noexcept;
 
+    /// What `never` means here from now on: an operation of this socket that is started without a
+    /// deadline has `within(times.read)`, or `within(times.write)`, as if that had been passed, and
+    /// ends with errc::deadline_reached. A deadline that is passed wins, a longer one too:
+    /// `unlimited` says that one call may take for ever. What is pending already keeps its own.
+    ///
+    ///     peer.default_times({.read = 30s, .write = 10s});
+    ///
+    /// Costs a socket no memory and a call next to nothing. Errors: errc::closed; invalid_argument
+    /// for a negative time; errc::limit_reached where the sockets of this loop have 255 different
+    /// settings already; not_enough_memory.
+    THOLE_API result<void> default_times(transfer_times times) noexcept;
+    [[nodiscard]] THOLE_API result<transfer_times> default_times() const noexcept;
+
     /// For the library itself.
     [[nodiscard]] detail::socket_state* state() const noexcept { return state_; }
 

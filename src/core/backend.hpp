@@ -17,9 +17,13 @@ namespace thole::detail {
 
 enum class socket_role : std::uint8_t { stream, listener };
 
-struct socket_kind {
-    socket_role role = socket_role::stream;
-    address_family family = address_family::ipv4;
+struct socket_kind {  // one byte
+    socket_role role : 4;
+    address_family family : 4;
+
+    constexpr socket_kind(socket_role asked = socket_role::stream,
+                          address_family of = address_family::ipv4) noexcept
+        : role(asked), family(of) {}
 };
 
 // The core's half of a socket. Each backend derives its own state from it. The core keeps the list
@@ -31,6 +35,7 @@ struct socket_state {
     operation_queue reading;  // read, read_exactly, accept
     operation_queue writing;  // connect, write, write_some
     socket_kind kind;
+    std::uint8_t times = 0;  // its default times' place in the loop's table; 0: it has none
 
     virtual ~socket_state() = default;
 

@@ -21,6 +21,7 @@
 #include "core/inbox.hpp"
 #include "core/queue.hpp"
 #include "core/timer_wheel.hpp"
+#include "core/times_table.hpp"
 
 namespace thole::detail {
 
@@ -108,6 +109,7 @@ struct loop_core {
     run_queue refusals;  // callbacks on a loop that has no network
     runnable poll_mark;  // queued while it has an `act`
     timer_wheel wheel{0};
+    times_table times;        // of sockets with default times
     timer_list expired;       // lone timers whose functions are to be called
     operation_queue locals;   // pending local operations
     std::size_t pending = 0;  // operations and lone timers that were started and have not finished
@@ -138,7 +140,7 @@ private:
     [[nodiscard]] bool dispatch(const run_limits& limits, int most, std::size_t& handled);
     [[nodiscard]] std::error_code pause(time_point until);
     // Asks the backend; the operation must be ready for that.
-    [[nodiscard]] bool submit(operation& op) noexcept {
+    [[nodiscard]] bool submit(operation& op, const socket_state& state) noexcept {
         if (network->submit(op)) {
             op.at = stage::finished;
             return true;
@@ -147,9 +149,13 @@ private:
         ++pending;
         if (op.due != 0) {
             arm(op);
+        } else if (state.times != 0) {
+            arm_by_default(op);
         }
         return false;
     }
+    // ---- default_times.cpp
+    void arm_by_default(operation& op) noexcept;
     // ---- unusual.cpp
     [[nodiscard]] bool refuses(operation& op) noexcept;
     [[nodiscard]] bool start_unusual(operation& op) noexcept;

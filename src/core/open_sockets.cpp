@@ -69,6 +69,7 @@ std::error_code loop_core::control(socket_state* state, control_request& asked) 
 void loop_core::close(socket_state* state) noexcept {
     cancel_all(state->reading, reason::closed);
     cancel_all(state->writing, reason::closed);
+    times.give_back(state->times);
     if (state->prev != nullptr) {
         state->prev->next = state->next;
     } else {

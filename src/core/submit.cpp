@@ -66,7 +66,7 @@ inline bool loop_core::start_transfer(operation& op, const socket_state& state) 
         op.at = stage::finished;
         return true;
     }
-    return submit(op);
+    return submit(op, state);
 }
 
 bool loop_core::start(operation& op) noexcept {

@@ -140,7 +140,7 @@ bool loop_core::start_unusual(operation& op) noexcept {
         settle_own(op, errc::closed);
         return true;
     }
-    return submit(op);
+    return submit(op, *op.state);
 }
 
 // ---- Who waits, and how it is told.

@@ -6,6 +6,7 @@
 #include "core/loop_core.hpp"
 #include "win/address.hpp"
 #include "win/handle.hpp"
+#include "win/options.hpp"
 #include "win/verbs.hpp"
 
 namespace thole::detail {
@@ -80,6 +81,8 @@ loose_socket take_accepted(standing_accept& slot, const listener_state& state) n
                         reinterpret_cast<const char*>(&state.socket), sizeof state.socket) != 0) {
         return arrived;
     }
+    // What it does not have from the listener already, as under Wine. Only a help.
+    static_cast<void>(set_inherited(slot.accepted, state.options));
     sockaddr* local = nullptr;
     sockaddr* peer = nullptr;
     int local_length = 0;

@@ -138,8 +138,10 @@ std::error_code iocp::control(socket_state& state, control_request& request) {
         on.bound = true;
     }
     if (failed == 0 && request.what == request::listen) {
-        failed = open_inbound(static_cast<listener_state&>(on),
-                              static_cast<std::size_t>(request.listening.standing_accepts));
+        auto& listener = static_cast<listener_state&>(on);
+        listener.options = request.listening;
+        failed =
+            open_inbound(listener, static_cast<std::size_t>(request.listening.standing_accepts));
     }
     return system_error(failed);
 }

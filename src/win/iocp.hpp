@@ -42,6 +42,7 @@ struct standing_accept {
 struct listener_state final : iocp_state, listener_half {
     std::unique_ptr<standing_accept[]> standing;
     std::size_t posted = 0;
+    tcp::listen_options options;
 };
 
 class iocp final : public backend {

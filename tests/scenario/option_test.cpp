@@ -72,14 +72,14 @@ THOLE_TEST("connect sets its options before the connection is made", "[option][c
     const endpoint where = *door.local();
     auto plain = in.on.block_on(dial(in.on, where, {}));
     auto small =
-        in.on.block_on(dial(in.on, where, {.send_buffer = 10'000, .receive_buffer = 12'000}));
+        in.on.block_on(dial(in.on, where, {.send_buffer = 6'000, .receive_buffer = 12'000}));
     REQUIRE(plain.error() == no_error);
     REQUIRE(small.error() == no_error);
-    CHECK(*small->send_buffer() >= 10'000);
-    CHECK(*small->send_buffer() <= 20'000);
+    CHECK(*small->send_buffer() >= 6'000);
+    CHECK(*small->send_buffer() <= 12'000);
     CHECK(*small->receive_buffer() >= 12'000);
     CHECK(*small->receive_buffer() <= 24'000);
-    CHECK(*plain->send_buffer() > 20'000);
+    CHECK(*plain->send_buffer() > 12'000);
 
     const auto timed = in.on.block_on(dial(in.on, where, {.user_timeout = 1500ms}));
     if (timed) {
@@ -99,12 +99,12 @@ THOLE_TEST("connect sets its options before the connection is made", "[option][c
 THOLE_TEST("a listener hands its buffer sizes on", "[option][accept]") {
     scene in;
     tcp::listener door =
-        open_door(in.on, address_family::ipv4, {.send_buffer = 10'000, .receive_buffer = 12'000});
+        open_door(in.on, address_family::ipv4, {.send_buffer = 6'000, .receive_buffer = 12'000});
     const pair both = run(in.on, connected(in.on, door));
-    CHECK(*both.there.send_buffer() >= 10'000);
-    CHECK(*both.there.send_buffer() <= 20'000);
+    CHECK(*both.there.send_buffer() >= 6'000);
+    CHECK(*both.there.send_buffer() <= 12'000);
     CHECK(*both.there.receive_buffer() <= 24'000);
-    CHECK(*both.here.send_buffer() > 20'000);
+    CHECK(*both.here.send_buffer() > 12'000);
     const endpoint any = endpoint::loopback(address_family::ipv4, 0);
     CHECK(tcp::listener::open(in.on, any, {.send_buffer = -1}).error() ==
           std::errc::invalid_argument);
