@@ -43,6 +43,12 @@ public:
     /// Where it connects to.
     [[nodiscard]] const endpoint& target() const noexcept { return target_; }
 
+    bool connected = false;  ///< the backend's: what is left to do is sending
+
+protected:
+    /// What take() gives, also where it was made and the sending failed.
+    [[nodiscard]] THOLE_API socket take_made() noexcept;
+
 private:
     friend struct detail::loop_core;
     endpoint target_;
@@ -70,6 +76,47 @@ private:
 [[nodiscard]] inline awaitable<connect_op> connect(loop& on, const endpoint& target,
                                                    deadline until) noexcept {
     return awaitable<connect_op>(on, target, connect_options{}, until);
+}
+
+/// A connection, and what became of the data that went with it.
+struct connection {
+    tcp::socket socket;
+    transfer sent;
+};
+
+/// The operation behind tcp::connect_with_data().
+class connect_with_data_op : public connect_op {
+public:
+    using result_type = result<connection>;
+    connect_with_data_op() noexcept = default;
+    connect_with_data_op(loop& on, const endpoint& target, const_bytes data,
+                         const connect_options& options, deadline until) noexcept {
+        prepare(on, target, data, options, until);
+    }
+    THOLE_API void prepare(loop& on, const endpoint& target, const_bytes data,
+                           const connect_options& options = {}, deadline until = {}) noexcept;
+    [[nodiscard]] THOLE_API result<connection> take() noexcept;
+};
+
+/// As connect(), and sends `data` as early as the system can: with the SYN where it knows the
+/// server for that (TCP Fast Open, RFC 7413, Linux with net.ipv4.tcp_fastopen), with ConnectEx on
+/// Windows (16 KiB of it), else, or the rest, right after the handshake. The peer reads it once,
+/// whichever way it went; but with Fast Open a server may see the data of an attempt that this side
+/// gave up, so let it be a request that may be repeated (RFC 7413 §6.1).
+///
+/// It finishes when the connection is made and all of the data is taken, or cannot be. A connection
+/// that was made is the result whatever became of the data: `sent` tells how many bytes the system
+/// took and what ended that early, the deadline and a cancel among it. An error means that there is
+/// no connection, and nothing was sent. The errors are those of connect(), those of `sent` those of
+/// socket::write(). The data stays the caller's, untouched at its place until the end.
+[[nodiscard]] inline awaitable<connect_with_data_op>
+connect_with_data(loop& on, const endpoint& target, const_bytes data, connect_options options = {},
+                  deadline until = never) noexcept {
+    return awaitable<connect_with_data_op>(on, target, data, options, until);
+}
+[[nodiscard]] inline awaitable<connect_with_data_op>
+connect_with_data(loop& on, const endpoint& target, const_bytes data, deadline until) noexcept {
+    return awaitable<connect_with_data_op>(on, target, data, connect_options{}, until);
 }
 
 }  // namespace thole::tcp

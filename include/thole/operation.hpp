@@ -30,6 +30,8 @@ enum class verb : std::uint8_t {
     connect,          ///< tcp::connect
     accept,           ///< listener::accept
     accept_detached,  ///< listener::accept_detached
+    wait_readable,    ///< socket::wait_readable
+    peek,             ///< socket::peek: some bytes, which stay
     read,             ///< socket::read: some bytes
     read_exactly,     ///< socket::read_exactly: all that was asked for
     write,            ///< socket::write: all

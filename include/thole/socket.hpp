@@ -55,6 +55,24 @@ public:
     [[nodiscard]] awaitable<read_op> read(scatter buffers, deadline until = never) noexcept {
         return awaitable<read_op>(*this, buffers, until);
     }
+    /// As read(), but the bytes stay: the next read gives them again. It takes the place of a read,
+    /// so that only one of both may be pending, and gives what there is at one moment: a second
+    /// peek sees the same bytes, and perhaps more after them. Ends as read().
+    [[nodiscard]] awaitable<peek_op> peek(mutable_bytes buffer, deadline until = never) noexcept {
+        return awaitable<peek_op>(*this, buffer, until);
+    }
+    [[nodiscard]] awaitable<peek_op> peek(scatter buffers, deadline until = never) noexcept {
+        return awaitable<peek_op>(*this, buffers, until);
+    }
+    /// Finishes when a read would not wait: there are bytes, the end of the stream, or an error,
+    /// which that read then tells. Nothing is taken, and an idle connection needs no buffer. It
+    /// takes the place of a read. Ends: errc::cancelled, errc::deadline_reached, errc::closed.
+    ///
+    /// There is no wait_writable(): a completion port has no honest one, and a kernel that says
+    /// "writable" promises no number of bytes. write_some() waits for that and uses it.
+    [[nodiscard]] awaitable<wait_readable_op> wait_readable(deadline until = never) noexcept {
+        return awaitable<wait_readable_op>(*this, until);
+    }
     /// All of `buffer`. The transfer tells how many bytes came, also when it ended early.
     [[nodiscard]] awaitable<read_exactly_op> read_exactly(mutable_bytes buffer,
                                                           deadline until = never) noexcept {
@@ -108,6 +126,11 @@ public:
     [[nodiscard]] bool is_open() const noexcept { return state_ != nullptr; }
     /// Our end. errc::closed, or a code of the system.
     [[nodiscard]] THOLE_API result<endpoint> local() const noexcept;
+    /// How long the connection stands, from the end of connect(), accept() or attach(), for as long
+    /// as the handle is open. In steps: of about a tenth of a second; on Windows, where the system
+    /// counts from the handshake (SO_CONNECT_TIME), of a second. errc::closed;
+    /// std::errc::not_connected.
+    [[nodiscard]] THOLE_API result<std::chrono::milliseconds> connected_for() const noexcept;
     /// The peer's end. errc::closed; std::errc::not_connected once a reset was seen.
     [[nodiscard]] THOLE_API result<endpoint> peer() const noexcept;
 
@@ -183,6 +206,13 @@ void transfer_op<V, R, Byte>::prepare(socket& on, pieces_type pieces, deadline u
     this->reset(V, nullptr, on.state(), until, true);
     this->buffer = const_cast<std::span<Byte>*>(pieces.data());
     this->length = pieces.size();
+}
+
+// Its length is not used; 0 would be a transfer of nothing.
+inline void wait_readable_op::prepare(socket& on, deadline until) noexcept {
+    reset(verb::wait_readable, nullptr, on.state(), until);
+    buffer = nullptr;
+    length = 1;
 }
 
 }  // namespace thole::tcp

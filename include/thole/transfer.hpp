@@ -54,9 +54,26 @@ public:
 using read_op = transfer_op<verb::read, result<std::size_t>, std::byte>;
 /// The operation behind socket::read_exactly().
 using read_exactly_op = transfer_op<verb::read_exactly, transfer, std::byte>;
+/// The operation behind socket::peek().
+using peek_op = transfer_op<verb::peek, result<std::size_t>, std::byte>;
 /// The operation behind socket::write().
 using write_op = transfer_op<verb::write, transfer, const std::byte>;
 /// The operation behind socket::write_some().
 using write_some_op = transfer_op<verb::write_some, result<std::size_t>, const std::byte>;
+
+/// The operation behind socket::wait_readable().
+class wait_readable_op : public operation {
+public:
+    using result_type = result<void>;
+    wait_readable_op() noexcept = default;
+    wait_readable_op(socket& on, deadline until) noexcept { prepare(on, until); }
+    void prepare(socket& on, deadline until = {}) noexcept;
+    [[nodiscard]] result<void> take() noexcept {
+        if (error != 0) {
+            return unexpected(failure());
+        }
+        return {};
+    }
+};
 
 }  // namespace thole::tcp

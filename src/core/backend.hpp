@@ -32,7 +32,7 @@ struct socket_state {
     loop_core* core = nullptr;  // null: the loop is gone, the handle that is left frees the state
     socket_state* next = nullptr;
     socket_state* prev = nullptr;
-    operation_queue reading;  // read, read_exactly, accept
+    operation_queue reading;  // wait_readable, peek, read, read_exactly, accept
     operation_queue writing;  // connect, write, write_some
     socket_kind kind;
     std::uint8_t times = 0;  // its default times' place in the loop's table; 0: it has none
@@ -72,6 +72,7 @@ enum class request : std::uint8_t {
     get_option,      // `option` → value
     set_keep_alive,  // keep_alive
     get_keep_alive,  // → keep_alive
+    connected_for,   // → time
     reset_on_close,  // the close that follows is a reset on the wire
 };
 
@@ -102,6 +103,7 @@ struct control_request {
     tcp::listen_options listening{};
     socket_option option{};
     tcp::keep_alive_options keep_alive{};
+    std::chrono::milliseconds time{0};
 };
 
 // Where wait() and close() report finished operations to. An operation that is reported has left
@@ -209,12 +211,16 @@ void settle_code(operation& op, const std::error_code& failed) noexcept;
 [[nodiscard]] constexpr bool is_local(verb what) noexcept {
     return what >= verb::sleep && what < verb::connect;
 }
-// Goes on until everything that was asked for has moved.
+// Goes on until everything that was asked for has moved; a connect, what it was given to send.
 [[nodiscard]] constexpr bool wants_all(verb what) noexcept {
-    return what == verb::read_exactly || what == verb::write;
+    return what == verb::read_exactly || what == verb::write || what == verb::connect;
 }
 [[nodiscard]] constexpr bool is_transfer(verb what) noexcept {
-    return what >= verb::read;  // the last in the list
+    return what >= verb::wait_readable;  // the last in the list
+}
+// Stands with the reads, and takes nothing.
+[[nodiscard]] constexpr bool is_look(verb what) noexcept {
+    return what == verb::wait_readable || what == verb::peek;
 }
 [[nodiscard]] constexpr bool is_write(verb what) noexcept { return what >= verb::write; }
 // Stands in the `writing` queue.

@@ -80,6 +80,8 @@ void connect_op::prepare(loop& on, const endpoint& target, const connect_options
     reset(verb::connect, on.core(), nullptr, until);
     target_ = target;
     options_ = options;
+    length = 0;
+    connected = false;
 }
 
 result<socket> connect_op::take() noexcept {
@@ -89,6 +91,27 @@ result<socket> connect_op::take() noexcept {
         return unexpected(failed);
     }
     return std::move(made_);
+}
+
+socket connect_op::take_made() noexcept {
+    state = nullptr;
+    return std::move(made_);
+}
+
+void connect_with_data_op::prepare(loop& on, const endpoint& target, const_bytes data,
+                                   const connect_options& options, deadline until) noexcept {
+    connect_op::prepare(on, target, options, until);
+    buffer = const_cast<std::byte*>(data.data());
+    length = data.size();
+}
+
+result<connection> connect_with_data_op::take() noexcept {
+    socket made = take_made();
+    const std::error_code ended = outcome();
+    if (ended && !connected) {
+        return unexpected(ended);
+    }
+    return connection{std::move(made), {count, ended}};
 }
 
 }  // namespace tcp

@@ -153,6 +153,10 @@ std::string_view to_string(verb what) noexcept {
     case verb::accept:
     case verb::accept_detached:
         return "accept";
+    case verb::wait_readable:
+        return "wait readable";
+    case verb::peek:
+        return "peek";
     case verb::read:
         return "read";
     case verb::read_exactly:

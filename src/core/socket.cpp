@@ -40,4 +40,12 @@ result<endpoint> socket::peer() const noexcept {
     return detail::name_of(state_, detail::request::peer_name);
 }
 
+result<std::chrono::milliseconds> socket::connected_for() const noexcept {
+    detail::control_request asked{detail::request::connected_for};
+    if (const std::error_code failed = detail::loop_core::control(state_, asked)) {
+        return unexpected(failed);
+    }
+    return asked.time;
+}
+
 }  // namespace thole::tcp

@@ -140,6 +140,8 @@ int control_handle(int fd, control_request& asked) noexcept {
         return get_keep_alive(fd, asked.keep_alive);
     case request::reset_on_close:
         return reset_on_close(fd);
+    case request::connected_for:  // the reactor knows
+        break;
     }
     return EINVAL;
 }

@@ -51,6 +51,7 @@ public:
     struct entry {
         reactor_state* state;
         std::uint32_t generation;  // 0: not registered
+        std::uint32_t since;       // when it was connected, in steps; 0: it is not
     };
 
     state_table() noexcept = default;
@@ -116,6 +117,11 @@ private:
 
     [[nodiscard]] reactor_state* take(int fd, socket_kind kind, int& failed) noexcept;
     [[nodiscard]] progress begin_connect(operation& op, reactor_state& state);
+    [[nodiscard]] progress go_on_connecting(operation& op, reactor_state& state,
+                                            std::uint32_t events);
+    void note_connected(const reactor_state& state) noexcept;
+    [[nodiscard]] int connected_for(const reactor_state& state,
+                                    std::chrono::milliseconds& time) noexcept;
     void pause(reactor_state& state) noexcept;
     void serve_write(reactor_state& state, std::uint32_t events, completions& finished);
     // Apart from submit(), so that its commonest ways keep no registers for the others.

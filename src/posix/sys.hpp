@@ -34,6 +34,7 @@ using ::recv;
 using ::recvmsg;
 using ::send;
 using ::sendmsg;
+using ::sendto;
 using ::write;
 
 // Waiting.

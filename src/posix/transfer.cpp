@@ -18,7 +18,7 @@ struct step {
     std::size_t asked;
 };
 
-step move_pieces(const operation& op, int fd, bool sending) noexcept {
+step move_pieces(const operation& op, int fd, bool sending, int flags) noexcept {
     iovec pieces[most_pieces];
     msghdr message{};
     message.msg_iov = pieces;
@@ -28,13 +28,12 @@ step move_pieces(const operation& op, int fd, bool sending) noexcept {
             pieces[used++] = {bytes, length};
         });
     message.msg_iovlen = used;
-    return {sending ? sys::sendmsg(fd, &message, MSG_NOSIGNAL) : sys::recvmsg(fd, &message, 0),
-            asked};
+    return {sending ? sys::sendmsg(fd, &message, flags) : sys::recvmsg(fd, &message, flags), asked};
 }
 
 inline step receive(const operation& op, int fd) noexcept {
     if (op.vectored) {
-        return move_pieces(op, fd, false);
+        return move_pieces(op, fd, false, 0);
     }
     const std::size_t left = op.length - op.count;
     return {sys::recv(fd, static_cast<std::byte*>(op.buffer) + op.count, left, 0), left};
@@ -42,7 +41,7 @@ inline step receive(const operation& op, int fd) noexcept {
 
 inline step transmit(const operation& op, int fd) noexcept {
     if (op.vectored) {
-        return move_pieces(op, fd, true);
+        return move_pieces(op, fd, true, MSG_NOSIGNAL);
     }
     const std::size_t left = op.length - op.count;
     const std::byte* bytes = static_cast<std::byte*>(op.buffer) + op.count;
@@ -59,10 +58,16 @@ progress done(operation& op) noexcept {
 }
 
 // The connection's end is told once, to whoever asks first: it is kept for the other direction.
-progress failed(operation& op, reactor_state& state, int raw) noexcept {
+bool keeps_end(reactor_state& state, int raw) noexcept {
     if (raw == ECONNRESET || raw == ETIMEDOUT || raw == EHOSTUNREACH || raw == ENETUNREACH) {
         state.broken = static_cast<std::uint8_t>(raw);
-    } else if (raw == EPIPE && state.broken != 0) {
+        return true;
+    }
+    return false;
+}
+
+progress failed(operation& op, reactor_state& state, int raw) noexcept {
+    if (!keeps_end(state, raw) && raw == EPIPE && state.broken != 0) {
         raw = state.broken;
     }
     settle_error(op, decode(op.what, raw));
@@ -126,9 +131,43 @@ progress go_on_writing(operation& op, reactor_state& state, step last) noexcept 
     }
 }
 
+ssize_t glance(const operation& op, int fd) noexcept {
+    if (op.what == verb::wait_readable) {
+        char one = 0;
+        return sys::recv(fd, &one, sizeof one, MSG_PEEK);
+    }
+    return op.vectored ? move_pieces(op, fd, false, MSG_PEEK).moved
+                       : sys::recv(fd, op.buffer, op.length, MSG_PEEK);
+}
+
+// peek and wait_readable. What is there stays there, so that the socket stays readable.
+progress look(operation& op, reactor_state& state) noexcept {
+    const bool waits = op.what == verb::wait_readable;
+    for (;;) {
+        const ssize_t seen = glance(op, state.fd);
+        if (seen > 0) {
+            op.count = waits ? 0 : static_cast<std::size_t>(seen);
+            return done(op);
+        }
+        if (seen == 0) {
+            return waits ? done(op) : ended(op, state);
+        }
+        if (errno == EAGAIN || errno == EWOULDBLOCK) {
+            state.readable = false;
+            return progress::wait_readable;
+        }
+        if (errno != EINTR) {  // the system has told it now; the read that follows tells it again
+            return waits && keeps_end(state, errno) ? done(op) : failed(op, state, errno);
+        }
+    }
+}
+
 }  // namespace
 
 progress read_unusual(operation& op, reactor_state& state, ssize_t first) noexcept {
+    if (is_look(op.what)) {
+        return look(op, state);
+    }
     if (op.what == verb::read && !op.vectored) {  // the first step was taken
         return go_on_reading(op, state, {first, op.length});
     }

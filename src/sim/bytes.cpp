@@ -36,6 +36,14 @@ std::size_t byte_queue::take(std::byte* to, std::size_t length) noexcept {
     return count;
 }
 
+std::size_t byte_queue::look(std::size_t offset, std::byte* to, std::size_t length) const noexcept {
+    const std::size_t count = offset < size() ? std::min(length, size() - offset) : 0;
+    if (count != 0) {
+        std::memcpy(to, bytes_.data() + first_ + offset, count);
+    }
+    return count;
+}
+
 std::size_t sim_network::send(sim_end& end, const std::byte* from, std::size_t length) {
     if (end.deserted) {
         // RW06: taken by our kernel, thrown away by theirs, which answers with a reset.

@@ -196,6 +196,7 @@ std::errc sim_network::answer(const std::shared_ptr<sim_end>& end, sim_door*& at
     }
     const std::shared_ptr<sim_end> server = make();
     server->at = end->at = sim_end::phase::connected;
+    server->since = end->since = now_;
     const bool six = at->where.family() == address_family::ipv6;
     server->local = six ? mapped(unmapped(end->peer)) : unmapped(end->peer);
     server->peer = six ? mapped(unmapped(end->local)) : unmapped(end->local);

@@ -37,6 +37,9 @@ public:
     // Both give what they moved.
     std::size_t put(const std::byte* from, std::size_t length);
     std::size_t take(std::byte* to, std::size_t length) noexcept;
+    // The bytes from `offset` on stay where they are.
+    [[nodiscard]] std::size_t look(std::size_t offset, std::byte* to,
+                                   std::size_t length) const noexcept;
 
 private:
     std::vector<std::byte> bytes_;
@@ -64,6 +67,7 @@ struct sim_end {
     endpoint name;                  // what is taken from the table of names, if anything
     endpoint local;
     endpoint peer;
+    time_point since;  // connected from then on
     byte_queue inbox;  // what the other end sent
     // By socket_option: remembered, and without effect.
     std::array<int, option_count> options{

@@ -50,6 +50,21 @@ bool satisfied(operation& op) noexcept {
     return true;
 }
 
+// There are no bytes, and there will be none.
+bool ends_reading(operation& op) noexcept {
+    bool fin = false;
+    const std::errc failed = sim_network::end_of_reading(*socket_of(op).end, fin);
+    if (failed != std::errc{}) {
+        return fail(op, failed);
+    }
+    if (fin) {
+        settle_own(op, errc::end_of_stream);
+    }
+    return fin;
+}
+
+bool& connected(operation& op) noexcept { return static_cast<tcp::connect_op&>(op).connected; }
+
 }  // namespace
 
 sim::~sim() { keep_house(); }
@@ -146,6 +161,13 @@ std::error_code sim::control(socket_state& state, control_request& asked) {
     case request::reset_on_close:
         end.reset_on_close = true;
         break;
+    case request::connected_for:
+        if (end.at != sim_end::phase::connected) {
+            return code_of(std::errc::not_connected);
+        }
+        asked.time =
+            std::chrono::duration_cast<std::chrono::milliseconds>(network_.now() - end.since);
+        break;
     case request::listen:
     case request::local_name:
         break;
@@ -187,24 +209,36 @@ bool sim::accept(operation& op) {
     return true;
 }
 
+// wait_readable and peek: nothing is taken.
+bool sim::look(operation& op) {
+    sim_end& end = *socket_of(op).end;
+    if (op.what == verb::wait_readable) {
+        const bool idle = end.at == sim_end::phase::connected && end.inbox.size() == 0 &&
+                          !end.fin_came && !end.reset;
+        if (!idle) {
+            settle_done(op);
+        }
+        return !idle;
+    }
+    std::size_t seen = 0;
+    remaining_pieces(op, every_piece, [&](std::byte* to, std::size_t length) {
+        seen += end.inbox.look(seen, to, length);
+    });
+    op.count = seen;
+    return seen != 0 ? satisfied(op) : ends_reading(op);
+}
+
 bool sim::read(operation& op) {
+    if (is_look(op.what)) {
+        return look(op);
+    }
     sim_end& end = *socket_of(op).end;
     std::size_t moved = 0;
     remaining_pieces(op, every_piece, [&](std::byte* to, std::size_t length) {
         moved += network_.receive(end, to, length);
     });
     op.count += moved;
-    if (satisfied(op)) {
-        return true;
-    }
-    bool fin = false;
-    if (const std::errc failed = sim_network::end_of_reading(end, fin); failed != std::errc{}) {
-        return fail(op, failed);
-    }
-    if (fin) {
-        settle_own(op, errc::end_of_stream);
-    }
-    return fin;
+    return satisfied(op) || ends_reading(op);
 }
 
 bool sim::write(operation& op) {
@@ -222,7 +256,7 @@ bool sim::write(operation& op) {
 
 bool sim::cancel(operation& op) {
     sim_socket& socket = socket_of(op);
-    if (op.what == verb::connect) {
+    if (op.what == verb::connect && !connected(op)) {
         network_.give_up(socket.end);
     }
     (uses_writing(op.what) ? socket.writing : socket.reading).remove(op);
@@ -293,13 +327,21 @@ void sim::answer(const std::shared_ptr<sim_end>& end, completions& finished) {
         return;
     }
     operation& op = *end->owner->writing.front();
-    end->owner->writing.remove(op);
-    if (outcome == std::errc{}) {
-        settle_done(op);
-    } else {
+    bool over = true;
+    if (outcome != std::errc{}) {
         settle_error(op, raw_of(outcome));
+    } else {
+        connected(op) = true;
+        if (op.length == 0) {
+            settle_done(op);
+        } else {
+            over = write(op);
+        }
     }
-    finished.push(op);
+    if (over) {
+        end->owner->writing.remove(op);
+        finished.push(op);
+    }
     if (door != nullptr) {
         while (!door->queued.empty() && !door->owner->reading.empty()) {
             deliver(*door->owner, static_cast<sim_socket*>(door->owner)->listening.inbound,

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
+#include <algorithm>
+
 #include "win/address.hpp"
 #include "win/handle.hpp"
 #include "win/verbs.hpp"
@@ -36,6 +38,9 @@ bool is_self_connect(SOCKET socket, const endpoint& target) noexcept {
            local.port() == target.port() && peer_name(socket, peer) == 0 && local == peer;
 }
 
+// More than this Wine never gets through.
+constexpr std::size_t most_with_connect = 16 * 1024;
+
 }  // namespace
 
 progress start_connect(operation& op, iocp_state& state) noexcept {
@@ -50,8 +55,10 @@ progress start_connect(operation& op, iocp_state& state) noexcept {
     const int length = to_native(target, address);
     OVERLAPPED& overlapped = overlapped_of(op);
     overlapped = {};
-    const BOOL done = state.provider->connect_ex(state.socket, &address.any, length, nullptr, 0,
-                                                 nullptr, &overlapped);
+    const std::size_t data = std::min(op.length, most_with_connect);
+    const BOOL done = state.provider->connect_ex(state.socket, &address.any, length,
+                                                 data != 0 ? op.buffer : nullptr,
+                                                 static_cast<DWORD>(data), nullptr, &overlapped);
     const int raw = done != FALSE ? 0 : sys::WSAGetLastError();
     switch (outcome_of(raw, state.skips)) {
     case call::finished:
@@ -65,6 +72,10 @@ progress start_connect(operation& op, iocp_state& state) noexcept {
 }
 
 progress finish_connect(operation& op, iocp_state& state) noexcept {
+    auto& attempt = static_cast<tcp::connect_op&>(op);
+    if (attempt.connected) {  // the rest of what it was given to send
+        return finish_transfer(op, state);
+    }
     if (const int failed = code_of(overlapped_of(op))) {
         return settle_failure(op, failed);
     }
@@ -72,10 +83,18 @@ progress finish_connect(operation& op, iocp_state& state) noexcept {
     if (sys::setsockopt(state.socket, SOL_SOCKET, SO_UPDATE_CONNECT_CONTEXT, nullptr, 0) != 0) {
         return settle_failure(op, sys::WSAGetLastError());
     }
-    if (is_self_connect(state.socket, static_cast<tcp::connect_op&>(op).target())) {
+    if (is_self_connect(state.socket, attempt.target())) {
         return settle_failure(op, WSAECONNREFUSED);
     }
-    settle_done(op);
+    attempt.connected = true;
+    op.count = op.length != 0 ? static_cast<std::size_t>(overlapped_of(op).InternalHigh) : 0;
+    if (op.count >= op.length) {
+        settle_done(op);
+    } else if (op.why == reason::none) {
+        return start_transfer(op, state);
+    } else {
+        settle_aborted(op, ERROR_OPERATION_ABORTED);
+    }
     return progress::done;
 }
 

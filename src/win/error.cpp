@@ -194,6 +194,8 @@ int decode(verb what, int raw) noexcept {
     switch (what) {
     case verb::connect:  // no local port is left (R28)
         return raw == WSAEADDRINUSE || raw == WSAENOBUFS ? WSAEADDRNOTAVAIL : raw;
+    case verb::wait_readable:
+    case verb::peek:
     case verb::read:
     case verb::read_exactly:
     case verb::write:

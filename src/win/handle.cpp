@@ -99,6 +99,18 @@ bool is_kernel_handle(SOCKET socket) noexcept {
            (about.dwServiceFlags1 & XP1_IFS_HANDLES) != 0;
 }
 
+int connected_for(SOCKET socket, std::chrono::milliseconds& time) noexcept {
+    constexpr DWORD not_connected = 0xffff'ffff;
+    DWORD seconds = 0;
+    int length = sizeof seconds;
+    if (sys::getsockopt(socket, SOL_SOCKET, SO_CONNECT_TIME, reinterpret_cast<char*>(&seconds),
+                        &length) != 0) {
+        return sys::WSAGetLastError();
+    }
+    time = std::chrono::seconds(seconds);
+    return seconds != not_connected ? 0 : WSAENOTCONN;
+}
+
 int control_handle(SOCKET socket, control_request& asked) noexcept {
     switch (asked.what) {
     case request::bind:
@@ -121,6 +133,8 @@ int control_handle(SOCKET socket, control_request& asked) noexcept {
         return get_keep_alive(socket, asked.keep_alive);
     case request::reset_on_close:
         return reset_on_close(socket);
+    case request::connected_for:
+        return connected_for(socket, asked.time);
     }
     return WSAEINVAL;
 }

@@ -25,6 +25,9 @@ int reset_on_close(SOCKET socket) noexcept;
 // Whether its provider gives out handles of the kernel: others do not keep skip mode (R7).
 [[nodiscard]] bool is_kernel_handle(SOCKET socket) noexcept;
 
+// In whole seconds, as the system counts.
+[[nodiscard]] int connected_for(SOCKET socket, std::chrono::milliseconds& time) noexcept;
+
 // Everything of `control` that concerns the handle alone: 0 or the system's code.
 [[nodiscard]] int control_handle(SOCKET socket, control_request& request) noexcept;
 

@@ -25,6 +25,11 @@ struct iocp_state : socket_state {
     bool bound : 1 = false;
     // Given up by its owner; it waits for the kernel's last word.
     bool closed : 1 = false;
+    // Calls that are not overlapped never wait.
+    bool nonblocking : 1 = false;
+    // What ended the connection, where it was told to somebody who only looked: Wine 8 tells it
+    // once, and then an end of stream.
+    int broken = 0;
 };
 
 // A request that stands ready for a connection before anybody asks. It is the listener's, and so

@@ -15,6 +15,7 @@ using ::GetAddrInfoW;
 using ::getpeername;
 using ::getsockname;
 using ::getsockopt;
+using ::ioctlsocket;
 using ::listen;
 using ::setsockopt;
 using ::shutdown;

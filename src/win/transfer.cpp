@@ -35,7 +35,7 @@ call move(operation& op, const iocp_state& state, int& raw) noexcept {
     OVERLAPPED& overlapped = overlapped_of(op);
     overlapped = {};
     int failed = 0;
-    if (is_write(op.what)) {
+    if (uses_writing(op.what)) {
         failed =
             sys::WSASend(state.socket, left.pieces, left.count, nullptr, 0, &overlapped, nullptr);
     } else {
@@ -58,8 +58,17 @@ bool is_unfinished(const operation& op) noexcept {
     return wants_all(op.what) && op.count < total_length(op);
 }
 
+// No more will come. A reset is never an end of stream (R106).
+void end_reading(operation& op, const iocp_state& state) noexcept {
+    if (state.broken != 0) {
+        static_cast<void>(settle_failure(op, state.broken));
+    } else {
+        settle_own(op, errc::end_of_stream);
+    }
+}
+
 // Settles a step that came back from the kernel, with `raw`, or false: more is to be asked for.
-bool settle_step(operation& op, int raw) noexcept {
+bool settle_step(operation& op, const iocp_state& state, int raw) noexcept {
     const std::size_t moved = count_moved(op);
     if (moved > 0 && !is_unfinished(op)) {
         settle_done(op);  // an effect beats every reason (R101)
@@ -70,8 +79,8 @@ bool settle_step(operation& op, int raw) noexcept {
     }
     if (raw == 0 && moved > 0) {
         settle_aborted(op, ERROR_OPERATION_ABORTED);
-    } else if (!is_write(op.what) && (raw == 0 || raw == WSAEDISCON)) {
-        settle_own(op, errc::end_of_stream);
+    } else if (!uses_writing(op.what) && (raw == 0 || raw == WSAEDISCON)) {
+        end_reading(op, state);
     } else if (raw == 0) {  // nothing was sent, without an error: nobody could go on
         settle_error(op, WSAENOBUFS);
     } else {
@@ -80,14 +89,106 @@ bool settle_step(operation& op, int raw) noexcept {
     return true;
 }
 
+// ---- peek and wait_readable. A receive of nothing finishes when there is something. No overlapped
+// receive can peek: the ordinary kind then does.
+
+call await_news(operation& op, const iocp_state& state, int& raw) noexcept {
+    WSABUF nothing{};
+    DWORD flags = 0;
+    OVERLAPPED& overlapped = overlapped_of(op);
+    overlapped = {};
+    const int failed =
+        sys::WSARecv(state.socket, &nothing, 1, nullptr, &flags, &overlapped, nullptr);
+    raw = failed == 0 ? 0 : sys::WSAGetLastError();
+    return outcome_of(raw, state.skips);
+}
+
+// What there is has an end. Who waited is told by the read that follows, who peeked at once.
+progress end_look(operation& op, iocp_state& state, int raw) noexcept {
+    if (raw != ERROR_OPERATION_ABORTED && op.why == reason::none) {
+        state.broken = raw;
+        if (op.what == verb::wait_readable) {
+            settle_done(op);
+            return progress::done;
+        }
+    }
+    return settle_failure(op, raw);
+}
+
+// False: there is nothing yet.
+bool look(operation& op, iocp_state& state) noexcept {
+    if (op.what == verb::wait_readable) {
+        settle_done(op);
+        return true;
+    }
+    u_long on = 1;
+    if (!state.nonblocking && sys::ioctlsocket(state.socket, FIONBIO, &on) != 0) {
+        static_cast<void>(settle_failure(op, sys::WSAGetLastError()));
+        return true;
+    }
+    state.nonblocking = true;
+    native_pieces all(op);
+    DWORD seen = 0;
+    DWORD flags = MSG_PEEK;
+    if (sys::WSARecv(state.socket, all.pieces, all.count, &seen, &flags, nullptr, nullptr) != 0) {
+        const int raw = sys::WSAGetLastError();
+        if (raw == WSAEWOULDBLOCK) {
+            return false;
+        }
+        static_cast<void>(end_look(op, state, raw));
+    } else if (seen == 0) {
+        end_reading(op, state);
+    } else {
+        op.count = seen;
+        settle_done(op);
+    }
+    return true;
+}
+
+progress start_look(operation& op, iocp_state& state) noexcept {
+    for (;;) {
+        int raw = 0;
+        switch (await_news(op, state, raw)) {
+        case call::finished:
+            if (look(op, state)) {
+                return progress::done;
+            }
+            break;
+        case call::pending:
+            return progress::in_kernel;
+        case call::failed:
+            return end_look(op, state, raw);
+        }
+    }
+}
+
+progress finish_look(operation& op, iocp_state& state) noexcept {
+    const int raw = code_of(overlapped_of(op));
+    if (raw == ERROR_OPERATION_ABORTED && op.why == reason::none && !op.spent) {
+        op.spent = true;  // nobody here asked for that: once more (R17)
+        return start_look(op, state);
+    }
+    if (raw != 0) {
+        return end_look(op, state, raw);
+    }
+    if (look(op, state)) {
+        return progress::done;
+    }
+    return op.why == reason::none ? start_look(op, state)
+                                  : settle_failure(op, ERROR_OPERATION_ABORTED);
+}
+
 }  // namespace
 
 progress start_transfer(operation& op, iocp_state& state) noexcept {
+    if (is_look(op.what)) {
+        return start_look(op, state);
+    }
     for (;;) {
         int raw = 0;
         switch (move(op, state, raw)) {
         case call::finished:
-            if (settle_step(op, 0)) {
+            if (settle_step(op, state, 0)) {
                 return progress::done;
             }
             break;
@@ -100,13 +201,16 @@ progress start_transfer(operation& op, iocp_state& state) noexcept {
 }
 
 progress finish_transfer(operation& op, iocp_state& state) noexcept {
+    if (is_look(op.what)) {
+        return finish_look(op, state);
+    }
     const int raw = code_of(overlapped_of(op));
-    if (raw == ERROR_OPERATION_ABORTED && op.why == reason::none && !is_write(op.what) &&
+    if (raw == ERROR_OPERATION_ABORTED && op.why == reason::none && !uses_writing(op.what) &&
         overlapped_of(op).InternalHigh == 0 && !op.spent) {
         op.spent = true;  // nobody here asked for that: once more (R17)
         return start_transfer(op, state);
     }
-    return settle_step(op, raw) ? progress::done : start_transfer(op, state);
+    return settle_step(op, state, raw) ? progress::done : start_transfer(op, state);
 }
 
 }  // namespace thole::detail

@@ -242,9 +242,11 @@ bool accept_ask::start(socket_state* on) {
     return by_.submit(*this);
 }
 
-bool connect_ask::start(socket_state* on, const endpoint& target) {
+bool connect_ask::start(socket_state* on, const endpoint& target, std::span<const std::byte> data) {
     prepare(by_.on, target);
     state = on;
+    buffer = const_cast<std::byte*>(data.data());
+    length = data.size();
     return by_.submit(*this);
 }
 

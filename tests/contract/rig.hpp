@@ -72,7 +72,7 @@ public:
 class connect_ask : public asked<tcp::connect_op> {
 public:
     using asked::asked;
-    bool start(socket_state* on, const endpoint& target);
+    bool start(socket_state* on, const endpoint& target, std::span<const std::byte> data = {});
 };
 
 // Both ends of one connection.

@@ -170,6 +170,14 @@ inline ssize_t sendmsg(int fd, const msghdr* message, int flags) {
         return ::sendmsg(fd, cut.first(asked.most), flags);
     });
 }
+inline ssize_t sendto(int fd, const void* from, std::size_t length, int flags, const sockaddr* to,
+                      socklen_t size) {
+    script::call asked = transfer("sendto", fd, length);
+    asked.value = bytes_at(to, size);
+    return perform(std::move(asked), [&](script::call& call) {
+        return ::sendto(fd, from, call.most, flags, to, size);
+    });
+}
 inline ssize_t write(int fd, const void* from, std::size_t length) {
     return perform(transfer("write", fd, length),
                    [&](script::call& asked) { return ::write(fd, from, asked.most); });

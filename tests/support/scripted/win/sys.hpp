@@ -130,6 +130,7 @@ inline SOCKET WSASocketW(int family, int type, int protocol, WSAPROTOCOL_INFOW* 
         return ::WSASocketW(family, type, protocol, info, group, flags);
     });
 }
+using ::ioctlsocket;
 using ::WSAGetLastError;
 using ::WSASetLastError;
 using ::WSAStartup;
