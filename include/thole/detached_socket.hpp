@@ -28,8 +28,9 @@ namespace thole::tcp {
 
 class accept_detached_op;
 
-/// An accepted connection that belongs to no loop yet: the only form that may cross threads.
-/// Move-only; the destructor closes it.
+/// A connection that belongs to no loop yet, accepted or adopted: the only form that may cross
+/// threads. Move-only; the destructor closes it: an accepted one with a reset, since nobody ever
+/// used it, an adopted one as socket::close() does.
 class detached_socket {
 public:
     detached_socket() noexcept = default;
@@ -42,6 +43,18 @@ public:
         return *this;
     }
     ~detached_socket() { close(); }
+
+    /// Takes a connected TCP socket of the system over, blocking or not, that was made elsewhere:
+    /// by another library, socket activation, socket::release(). From then on it is non-blocking
+    /// (on POSIX also for whoever shares it through dup or fork) and not inherited by child
+    /// processes; a positive SO_LINGER time, with which closing would block, is taken back. Any
+    /// thread; nobody else may use it meanwhile.
+    ///
+    /// On failure the handle stays the caller's, untouched: bad_file_descriptor, not_a_socket,
+    /// not_connected, invalid_argument (no stream), address_family_not_supported (neither IPv4 nor
+    /// IPv6). That a socket of Windows belongs to another completion port already is seen by
+    /// attach() only.
+    [[nodiscard]] THOLE_API static result<detached_socket> adopt(native_handle native) noexcept;
 
     /// Makes it a socket of `on`, on that loop's thread. It is consumed, also by a failure, which
     /// closes it: a code of the system, errc::closed on an empty one, invalid_argument where the

@@ -130,6 +130,28 @@ public:
     /// Runs what is ready now, without waiting.
     THOLE_API result<std::size_t> poll();
 
+    // ---- Driven by another event loop: that one waits, and calls poll() when it should.
+    //
+    //     watch(*on.native_waitable());                 // readable: call poll()
+    //     for (;;) {
+    //         on.poll();
+    //         wait_until(on.next_deadline());           // or until that handle is readable
+    //     }
+
+    /// When poll() must be called next, whatever else happens: the time of the next deadline or
+    /// timer, now where something is ready, time_point::max() where nothing is to be done before
+    /// the kernel or another thread has news. Ask after each poll(), and after starting anything
+    /// outside of it. On the simulated network, whose clock only poll() moves, it is now as long as
+    /// anything is pending. Loop's thread only.
+    [[nodiscard]] THOLE_API time_point next_deadline() noexcept;
+    /// What another event loop can wait on for news: on epoll a descriptor that is readable while
+    /// poll() would find something, posts of other threads among it. It stays the loop's, and the
+    /// same for its life: never read, write or close it. Ask before other threads post.
+    /// std::errc::not_supported on the other backends, whose kernels have no such handle: call
+    /// poll() every few milliseconds there, or run the loop on a thread of its own and post to it.
+    /// Also what error() gives, and codes of the system. Loop's thread only.
+    [[nodiscard]] THOLE_API result<std::uintptr_t> native_waitable() noexcept;
+
     /// Makes the run functions return as soon as the handler that runs now has ended, before any
     /// other; until restart() they return at once. Nothing is lost. Any thread.
     THOLE_API void stop() noexcept;

@@ -5,6 +5,7 @@
 
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <utility>
 
 #include <thole/await.hpp>
@@ -19,6 +20,9 @@ namespace thole::tcp {
 class connect_op;
 class accept_op;
 class detached_socket;
+
+/// A socket of the system: a descriptor on POSIX, a SOCKET on Windows.
+using native_handle = std::uintptr_t;
 
 /// A TCP connection, of one loop for life. Move-only; the destructor closes. An operation on a
 /// closed or moved-from socket finishes at once with errc::closed. One read and one write may be
@@ -117,6 +121,18 @@ public:
     /// Like close(), but with a reset on the wire: what was not yet sent is dropped, and the peer
     /// sees connection_reset (RFC 9293 §3.10.5).
     THOLE_API void abort() noexcept;
+
+    /// Gives the system's socket away: on success the caller owns it, and this handle is closed.
+    /// The loop has let go of it (on epoll it is taken out of the set first). With `blocking` it is
+    /// put back into blocking mode, else it stays non-blocking; it is not inherited by child
+    /// processes either way. The opposite is detached_socket::adopt().
+    ///
+    /// errc::operation_in_progress while anything is pending; errc::closed;
+    /// std::errc::operation_not_supported on the simulated network, which has no such sockets, and
+    /// on Windows before 8.1 and under Wine, where a socket is bound to its completion port for
+    /// life. On failure nothing has changed. On Windows an operation that succeeds at once still
+    /// posts no packet, as SetFileCompletionNotificationModes() cannot be undone.
+    [[nodiscard]] THOLE_API result<native_handle> release(bool blocking) noexcept;
 
     THOLE_API void cancel() noexcept;        ///< cancels what is pending
     THOLE_API void cancel_read() noexcept;   ///< cancels the pending read

@@ -8,5 +8,6 @@
 #include <thole/connect_by_name.hpp>
 #include <thole/detached_socket.hpp>
 #include <thole/listener.hpp>
+#include <thole/pair.hpp>
 #include <thole/socket.hpp>
 #include <thole/transfer.hpp>

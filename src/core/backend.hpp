@@ -73,6 +73,7 @@ enum class request : std::uint8_t {
     set_keep_alive,  // keep_alive
     get_keep_alive,  // → keep_alive
     connected_for,   // → time
+    release,         // nothing is pending; value: blocking → native, which is the caller's
     reset_on_close,  // the close that follows is a reset on the wire
 };
 
@@ -104,6 +105,7 @@ struct control_request {
     socket_option option{};
     tcp::keep_alive_options keep_alive{};
     std::chrono::milliseconds time{0};
+    std::uintptr_t native = 0;
 };
 
 // Where wait() and close() report finished operations to. An operation that is reported has left
@@ -164,6 +166,10 @@ public:
 
     // Ends a wait() that sleeps, or the next one. Any thread; coalesced; never fails.
     virtual void wake() noexcept = 0;
+
+    // A handle of the system that can be waited on in place of wait(): readable, level-triggered,
+    // while wait() would find something. It stays the backend's. By default: not_supported.
+    [[nodiscard]] virtual std::error_code waitable(std::uintptr_t& handle);
 
     // The clock of this network. Loop's thread, or any thread where nothing runs.
     [[nodiscard]] virtual time_point now() const noexcept = 0;

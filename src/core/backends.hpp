@@ -28,6 +28,10 @@ struct backend_choice {
 // The kind taken when nobody wishes another.
 [[nodiscard]] backend_kind default_backend() noexcept;
 
+// A connected stream socket of the system as a loose one (platform rooms: handle.cpp). On failure
+// it is as it was.
+[[nodiscard]] std::error_code adopt_native(std::uintptr_t native, loose_socket& taken) noexcept;
+
 // The wish in the environment (THOLE_BACKEND), or automatic (platform rooms: handle.cpp).
 [[nodiscard]] std::string environment_variable(const char* name);
 

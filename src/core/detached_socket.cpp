@@ -1,9 +1,18 @@
 // SPDX-License-Identifier: BSL-1.0
 #include <thole/detached_socket.hpp>
 
+#include "core/backends.hpp"
 #include "core/loop_core.hpp"
 
 namespace thole::tcp {
+
+result<detached_socket> detached_socket::adopt(native_handle native) noexcept {
+    detail::loose_socket taken;
+    if (const std::error_code failed = detail::adopt_native(native, taken)) {
+        return unexpected(failed);
+    }
+    return detached_socket(taken);
+}
 
 result<socket> detached_socket::attach(loop& on) && noexcept {
     if (!is_open()) {

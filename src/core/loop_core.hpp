@@ -58,6 +58,11 @@ struct loop_core {
     // A point of time that lies behind us, or what was over from the start: the word of a deadline.
     [[nodiscard]] bool has_passed(std::int64_t word) const noexcept;  // unusual.cpp
 
+    // ---- foreign_loop.cpp
+    [[nodiscard]] time_point next_deadline() noexcept;
+    [[nodiscard]] std::error_code waitable(std::uintptr_t& handle) noexcept;
+    void expect_mail() noexcept;
+
     // ---- submit.cpp
     // True: finished, and at rest in the stage `finished`, in no queue. False: pending.
     [[nodiscard]] bool start(operation& op) noexcept;
@@ -116,6 +121,7 @@ struct loop_core {
     int budget = 0;
     bool running = false;
     bool closing = false;
+    bool watched = false;         // another loop waits on the network's handle
     unsigned forks = fork_count;  // or never_forked: not to be used
     socket_state* sockets = nullptr;
     promise_base* roots = nullptr;

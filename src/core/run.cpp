@@ -67,6 +67,9 @@ public:
     explicit run_scope(loop_core& core) noexcept
         : core_(core), outer_(std::exchange(current_loop(), &core)) {
         core_.running = true;
+        if (core_.watched) {
+            core_.mail.awake();
+        }
         core_.ready.append(loopless());
     }
     run_scope(const run_scope&) = delete;
@@ -74,6 +77,7 @@ public:
     ~run_scope() {
         core_.running = false;
         core_.budget = 0;
+        core_.expect_mail();
         current_loop() = outer_;
     }
 

@@ -19,6 +19,18 @@ void socket::abort() noexcept {
     detail::close_state(state_);
 }
 
+result<native_handle> socket::release(bool blocking) noexcept {
+    if (state_ != nullptr && !(state_->reading.empty() && state_->writing.empty())) {
+        return unexpected(errc::operation_in_progress);
+    }
+    detail::control_request asked{detail::request::release, {}, blocking ? 1 : 0};
+    if (const std::error_code failed = detail::loop_core::control(state_, asked)) {
+        return unexpected(failed);
+    }
+    detail::close_state(state_);
+    return asked.native;
+}
+
 void socket::cancel() noexcept {
     cancel_read();
     cancel_write();

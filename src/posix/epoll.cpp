@@ -24,23 +24,29 @@ public:
     explicit epoll_reactor(loop_core& core) noexcept
         : reactor(core, std::numeric_limits<int>::max()) {}
     ~epoll_reactor() override {
-        if (set_ >= 0) {
-            close_handle(set_);
+        for (const int fd : {outside_, set_}) {
+            if (fd >= 0) {
+                close_handle(fd);
+            }
         }
     }
 
     [[nodiscard]] int start() noexcept;
     std::error_code wait(time_point until, completions& finished) override;
+    std::error_code waitable(std::uintptr_t& handle) override;
 
 private:
     int watch(reactor_state& state) noexcept override;
+    void unwatch(reactor_state& state) noexcept override;
     void tell_again(reactor_state& state) noexcept override;
+    [[nodiscard]] int show_set() noexcept;
     [[nodiscard]] int apply(int what, int fd, std::uint32_t interest, std::uint64_t mark) noexcept;
     [[nodiscard]] int ask(epoll_event* events, time_point until) noexcept;
     void rebuild() noexcept;
     [[nodiscard]] bool register_all() noexcept;  // false: some socket would be deaf
 
     int set_ = -1;
+    int outside_ = -1;  // a set of one, the other: it stays when that is made anew
     std::uint32_t generation_ = 0;
     unsigned orphans_ = 0;  // events of sockets that are closed
 #if defined(THOLE_HAVE_EPOLL_PWAIT2)
@@ -79,6 +85,10 @@ int epoll_reactor::watch(reactor_state& state) noexcept {
         states()[static_cast<std::size_t>(state.fd)].generation = generation_;
     }
     return failed;
+}
+
+void epoll_reactor::unwatch(reactor_state& state) noexcept {
+    static_cast<void>(apply(EPOLL_CTL_DEL, state.fd, 0, 0));
 }
 
 void epoll_reactor::tell_again(reactor_state& state) noexcept {
@@ -132,6 +142,27 @@ std::error_code epoll_reactor::wait(time_point until, completions& finished) {
     return {};
 }
 
+int epoll_reactor::show_set() noexcept {
+    epoll_event asked{};
+    asked.events = EPOLLIN;
+    return sys::epoll_ctl(outside_, EPOLL_CTL_ADD, set_, &asked) == 0 ? 0 : errno;
+}
+
+std::error_code epoll_reactor::waitable(std::uintptr_t& handle) {
+    if (outside_ < 0) {
+        outside_ = sys::epoll_create1(EPOLL_CLOEXEC);
+        const int failed = outside_ < 0 ? errno : show_set();
+        if (failed != 0) {
+            if (outside_ >= 0) {
+                close_handle(std::exchange(outside_, -1));
+            }
+            return system_error(failed);
+        }
+    }
+    handle = static_cast<std::uintptr_t>(outside_);
+    return {};
+}
+
 // R67: a socket that we closed lives on in another process, and so does its registration, which
 // nothing can remove. A new set has none of it; what is ready is told again.
 void epoll_reactor::rebuild() noexcept {
@@ -140,7 +171,7 @@ void epoll_reactor::rebuild() noexcept {
         return;  // the next orphan asks again
     }
     const int old = std::exchange(set_, made);
-    if (!register_all()) {
+    if (!register_all() || (outside_ >= 0 && show_set() != 0)) {
         set_ = old;
         close_handle(made);
         return;

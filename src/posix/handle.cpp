@@ -58,6 +58,8 @@ void close_loose(std::uintptr_t native) noexcept {
     }
     close_handle(fd_of(native));
 }
+// It had a life before: what it was given to send is still sent.
+void close_adopted(std::uintptr_t native) noexcept { close_handle(fd_of(native)); }
 std::error_code local_of_loose(std::uintptr_t native, endpoint& name) noexcept {
     return system_error(local_name(fd_of(native), name));
 }
@@ -65,11 +67,23 @@ std::error_code peer_of_loose(std::uintptr_t native, endpoint& name) noexcept {
     return system_error(peer_name(fd_of(native), name));
 }
 
+// R110: with a positive time close() would block.
+void forget_linger(int fd) noexcept {
+    linger given{};
+    socklen_t length = sizeof given;
+    if (sys::getsockopt(fd, SOL_SOCKET, SO_LINGER, &given, &length) == 0 && given.l_onoff != 0 &&
+        given.l_linger != 0) {
+        const linger none{};
+        static_cast<void>(sys::setsockopt(fd, SOL_SOCKET, SO_LINGER, &none, sizeof none));
+    }
+}
+
 void forked() { ++fork_count; }
 
 }  // namespace
 
 const native_methods socket_methods{close_loose, local_of_loose, peer_of_loose};
+const native_methods adopted_methods{close_adopted, local_of_loose, peer_of_loose};
 
 int open_handle(socket_kind kind) noexcept {
     const int family = native_family(kind.family);
@@ -140,10 +154,47 @@ int control_handle(int fd, control_request& asked) noexcept {
         return get_keep_alive(fd, asked.keep_alive);
     case request::reset_on_close:
         return reset_on_close(fd);
-    case request::connected_for:  // the reactor knows
+    case request::connected_for:  // the reactor knows, and does
+    case request::release:
         break;
     }
     return EINVAL;
+}
+
+int set_blocking(int fd, bool blocking) noexcept {
+    const int flags = sys::fcntl(fd, F_GETFL);
+    const int wanted = blocking ? flags & ~O_NONBLOCK : flags | O_NONBLOCK;
+    return flags >= 0 && (wanted == flags || sys::fcntl(fd, F_SETFL, wanted) == 0) ? 0 : errno;
+}
+
+std::error_code adopt_native(std::uintptr_t native, loose_socket& taken) noexcept {
+    constexpr auto most = static_cast<std::uintptr_t>(std::numeric_limits<int>::max());
+    const int fd = native <= most ? fd_of(native) : -1;
+    int type = 0;
+    socklen_t length = sizeof type;
+    if (sys::getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &length) != 0) {
+        return system_error(errno);
+    }
+    if (type != SOCK_STREAM) {
+        return system_error(EINVAL);
+    }
+    loose_socket found{native, &adopted_methods, {}, {}};
+    if (const int failed = local_name(fd, found.local)) {
+        return system_error(failed);
+    }
+    if (!found.local) {
+        return system_error(EAFNOSUPPORT);
+    }
+    if (const int failed = peer_name(fd, found.peer)) {
+        return system_error(failed);
+    }
+    if (const int failed = set_blocking(fd, false)) {
+        return system_error(failed);
+    }
+    static_cast<void>(sys::fcntl(fd, F_SETFD, FD_CLOEXEC));
+    forget_linger(fd);
+    taken = found;
+    return {};
 }
 
 void watch_forks() noexcept {

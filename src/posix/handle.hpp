@@ -31,8 +31,15 @@ int reset_on_close(int fd) noexcept;
 // Everything of `control` that concerns the handle alone: 0 or the system's code.
 [[nodiscard]] int control_handle(int fd, control_request& request) noexcept;
 
-// The table of this network's loose sockets.
+// Whether calls on it may wait.
+[[nodiscard]] int set_blocking(int fd, bool blocking) noexcept;
+
+// The table of this network's loose sockets, and of those that were adopted.
 extern const native_methods socket_methods;
+extern const native_methods adopted_methods;
+[[nodiscard]] inline bool is_ours(const loose_socket& loose) noexcept {
+    return loose.methods == &socket_methods || loose.methods == &adopted_methods;
+}
 
 // From the first call on, a child that is forked off counts (R78).
 void watch_forks() noexcept;

@@ -104,7 +104,7 @@ socket_state* reactor::open(socket_kind kind, std::error_code& error) {
 }
 
 socket_state* reactor::adopt(const loose_socket& loose, std::error_code& error) {
-    if (loose.methods != &socket_methods) {
+    if (!is_ours(loose)) {
         loose.methods->close(loose.native);
         error = system_error(EINVAL);
         return nullptr;
@@ -129,6 +129,9 @@ std::error_code reactor::control(socket_state& socket, control_request& asked) {
     if (asked.what == request::connected_for) {
         return system_error(connected_for(state, asked.time));
     }
+    if (asked.what == request::release) {
+        return system_error(release(state, asked));
+    }
     int failed = control_handle(state.fd, asked);
     if (failed == 0 && asked.what == request::listen) {
         failed = watch(state);
@@ -136,6 +139,20 @@ std::error_code reactor::control(socket_state& socket, control_request& asked) {
         state.bound = asked.address.port() != 0;
     }
     return system_error(failed);
+}
+
+int reactor::release(reactor_state& state, control_request& asked) noexcept {
+    if (state.fd < 0) {
+        return EBADF;
+    }
+    if (const int failed = asked.value != 0 ? set_blocking(state.fd, true) : 0) {
+        return failed;
+    }
+    unwatch(state);
+    states_.remove(state.fd);
+    asked.native = static_cast<std::uintptr_t>(state.fd);
+    state.fd = -1;
+    return 0;
 }
 
 void reactor::close(socket_state* socket) {

@@ -112,6 +112,8 @@ protected:
 private:
     // From now on the poller watches this socket, for its life; 0 or the system's code.
     [[nodiscard]] virtual int watch(reactor_state& state) noexcept = 0;
+    // It no longer does, though the descriptor lives on (R67).
+    virtual void unwatch(reactor_state& state) noexcept = 0;
     // Tells again what it told last, if that still holds.
     virtual void tell_again(reactor_state& state) noexcept = 0;
 
@@ -119,6 +121,7 @@ private:
     [[nodiscard]] progress begin_connect(operation& op, reactor_state& state);
     [[nodiscard]] progress go_on_connecting(operation& op, reactor_state& state,
                                             std::uint32_t events);
+    [[nodiscard]] int release(reactor_state& state, control_request& asked) noexcept;
     void note_connected(const reactor_state& state) noexcept;
     [[nodiscard]] int connected_for(const reactor_state& state,
                                     std::chrono::milliseconds& time) noexcept;

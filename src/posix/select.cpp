@@ -19,6 +19,7 @@ public:
 private:
     // It looks at what is pending, each time.
     int watch(reactor_state&) noexcept override { return 0; }
+    void unwatch(reactor_state&) noexcept override {}
     void tell_again(reactor_state&) noexcept override {}
 
     [[nodiscard]] int ask(fd_set& readable, fd_set& writable, time_point until) noexcept;

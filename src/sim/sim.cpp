@@ -168,6 +168,8 @@ std::error_code sim::control(socket_state& state, control_request& asked) {
         asked.time =
             std::chrono::duration_cast<std::chrono::milliseconds>(network_.now() - end.since);
         break;
+    case request::release:
+        return code_of(std::errc::operation_not_supported);
     case request::listen:
     case request::local_name:
         break;

@@ -56,6 +56,8 @@ void close_loose(std::uintptr_t native) noexcept {
     static_cast<void>(reset_on_close(socket_of(native)));
     close_handle(socket_of(native));
 }
+// It had a life before: what it was given to send is still sent.
+void close_adopted(std::uintptr_t native) noexcept { close_handle(socket_of(native)); }
 std::error_code local_of_loose(std::uintptr_t native, endpoint& name) noexcept {
     return system_error(local_name(socket_of(native), name));
 }
@@ -63,9 +65,23 @@ std::error_code peer_of_loose(std::uintptr_t native, endpoint& name) noexcept {
     return system_error(peer_name(socket_of(native), name));
 }
 
+// R110: with a positive time closesocket() would block.
+void forget_linger(SOCKET socket) noexcept {
+    linger given{};
+    int length = sizeof given;
+    if (sys::getsockopt(socket, SOL_SOCKET, SO_LINGER, reinterpret_cast<char*>(&given), &length) ==
+            0 &&
+        given.l_onoff != 0 && given.l_linger != 0) {
+        const linger none{};
+        static_cast<void>(sys::setsockopt(socket, SOL_SOCKET, SO_LINGER,
+                                          reinterpret_cast<const char*>(&none), sizeof none));
+    }
+}
+
 }  // namespace
 
 const native_methods socket_methods{close_loose, local_of_loose, peer_of_loose};
+const native_methods adopted_methods{close_adopted, local_of_loose, peer_of_loose};
 
 SOCKET open_handle(socket_kind kind) noexcept {
     const int family = kind.family == address_family::ipv6 ? AF_INET6 : AF_INET;
@@ -135,8 +151,65 @@ int control_handle(SOCKET socket, control_request& asked) noexcept {
         return reset_on_close(socket);
     case request::connected_for:
         return connected_for(socket, asked.time);
+    case request::release:  // the port does that
+        break;
     }
     return WSAEINVAL;
+}
+
+int set_blocking(SOCKET socket, bool blocking) noexcept {
+    u_long nonblocking = blocking ? 0 : 1;
+    return sys::ioctlsocket(socket, static_cast<long>(FIONBIO), &nonblocking) == 0
+               ? 0
+               : sys::WSAGetLastError();
+}
+
+int leave_port(SOCKET socket) noexcept {
+    constexpr int replace_completion = 61;  // FileReplaceCompletionInformation, Windows 8.1
+    using set_information = LONG(WINAPI*)(HANDLE, void*, void*, ULONG, int);
+    struct {
+        HANDLE port;
+        void* key;
+    } none{};
+    ULONG_PTR status[2] = {};
+    const HMODULE ntdll = sys::GetModuleHandleW(L"ntdll.dll");
+    const FARPROC found =
+        ntdll != nullptr ? sys::GetProcAddress(ntdll, "NtSetInformationFile") : nullptr;
+    const auto set = reinterpret_cast<set_information>(reinterpret_cast<void*>(found));
+    const bool left = set != nullptr && set(reinterpret_cast<HANDLE>(socket), status, &none,
+                                            sizeof none, replace_completion) == 0;
+    return left ? 0 : WSAEOPNOTSUPP;
+}
+
+std::error_code adopt_native(std::uintptr_t native, loose_socket& taken) noexcept {
+    if (const int failed = start_winsock()) {
+        return system_error(failed);
+    }
+    const SOCKET socket = socket_of(native);
+    int type = 0;
+    int length = sizeof type;
+    if (sys::getsockopt(socket, SOL_SOCKET, SO_TYPE, reinterpret_cast<char*>(&type), &length) !=
+        0) {
+        return system_error(sys::WSAGetLastError());
+    }
+    if (type != SOCK_STREAM) {
+        return system_error(WSAEINVAL);
+    }
+    loose_socket found{native, &adopted_methods, {}, {}};
+    if (peer_name(socket, found.peer) != 0) {  // also where it is not even bound
+        return system_error(WSAENOTCONN);
+    }
+    if (const int failed = local_name(socket, found.local)) {
+        return system_error(failed);
+    }
+    if (!found.local) {
+        return system_error(WSAEAFNOSUPPORT);
+    }
+    static_cast<void>(
+        sys::SetHandleInformation(reinterpret_cast<HANDLE>(socket), HANDLE_FLAG_INHERIT, 0));
+    forget_linger(socket);
+    taken = found;
+    return {};
 }
 
 int start_winsock() noexcept {

@@ -31,8 +31,17 @@ int reset_on_close(SOCKET socket) noexcept;
 // Everything of `control` that concerns the handle alone: 0 or the system's code.
 [[nodiscard]] int control_handle(SOCKET socket, control_request& request) noexcept;
 
-// The table of this network's loose sockets.
+// Whether calls on it that are not overlapped may wait.
+[[nodiscard]] int set_blocking(SOCKET socket, bool blocking) noexcept;
+// Ends its bond with a port, which else lasts for life (R15).
+[[nodiscard]] int leave_port(SOCKET socket) noexcept;
+
+// The table of this network's loose sockets, and of those that were adopted.
 extern const native_methods socket_methods;
+extern const native_methods adopted_methods;
+[[nodiscard]] inline bool is_ours(const loose_socket& loose) noexcept {
+    return loose.methods == &socket_methods || loose.methods == &adopted_methods;
+}
 
 // Once, and never cleaned up (R21); 0 or the system's code.
 [[nodiscard]] int start_winsock() noexcept;

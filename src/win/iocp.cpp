@@ -112,7 +112,7 @@ socket_state* iocp::open(socket_kind kind, std::error_code& error) {
 }
 
 socket_state* iocp::adopt(const loose_socket& loose, std::error_code& error) {
-    if (loose.methods != &socket_methods) {
+    if (!is_ours(loose)) {
         loose.methods->close(loose.native);
         error = system_error(WSAEINVAL);
         return nullptr;
@@ -133,6 +133,9 @@ socket_state* iocp::adopt(const loose_socket& loose, std::error_code& error) {
 
 std::error_code iocp::control(socket_state& state, control_request& request) {
     auto& on = static_cast<iocp_state&>(state);
+    if (request.what == request::release) {
+        return system_error(release(on, request));
+    }
     int failed = control_handle(on.socket, request);
     if (failed == 0 && request.what == request::bind) {
         on.bound = true;
@@ -144,6 +147,17 @@ std::error_code iocp::control(socket_state& state, control_request& request) {
             open_inbound(listener, static_cast<std::size_t>(request.listening.standing_accepts));
     }
     return system_error(failed);
+}
+
+int iocp::release(iocp_state& state, control_request& asked) noexcept {
+    if (const int failed = leave_port(state.socket)) {
+        return failed;
+    }
+    // Never before: the socket was non-blocking only if somebody peeked.
+    static_cast<void>(set_blocking(state.socket, asked.value != 0));
+    asked.native = static_cast<std::uintptr_t>(state.socket);
+    state.socket = INVALID_SOCKET;
+    return 0;
 }
 
 // Frees a closed state of which nothing is left in the kernel.

@@ -72,6 +72,7 @@ public:
 private:
     [[nodiscard]] iocp_state* take(SOCKET socket, socket_kind kind, int& failed) noexcept;
     [[nodiscard]] int attach(iocp_state& state) noexcept;
+    [[nodiscard]] int release(iocp_state& state, control_request& asked) noexcept;
     // Whoever sleeps in wait() is this thread from now on.
     void sleep_here() noexcept;
     [[nodiscard]] DWORD milliseconds_until(time_point until) const noexcept;

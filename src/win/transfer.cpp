@@ -121,12 +121,13 @@ bool look(operation& op, iocp_state& state) noexcept {
         settle_done(op);
         return true;
     }
-    u_long on = 1;
-    if (!state.nonblocking && sys::ioctlsocket(state.socket, FIONBIO, &on) != 0) {
-        static_cast<void>(settle_failure(op, sys::WSAGetLastError()));
-        return true;
+    if (!state.nonblocking) {
+        if (const int failed = set_blocking(state.socket, false)) {
+            static_cast<void>(settle_failure(op, failed));
+            return true;
+        }
+        state.nonblocking = true;
     }
-    state.nonblocking = true;
     native_pieces all(op);
     DWORD seen = 0;
     DWORD flags = MSG_PEEK;

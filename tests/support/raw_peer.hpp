@@ -6,6 +6,7 @@
 
 #include <thole/endpoint.hpp>
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -40,6 +41,8 @@ public:
     static socket connect(const endpoint& target);
     // Bound to a free port of the loopback address, and listening unless `backlog` is negative.
     static socket bind(address_family family, int backlog);
+    // Bound, of datagrams.
+    static socket datagram();
 
     socket accept();
     void send(std::string_view bytes);
@@ -50,6 +53,11 @@ public:
     void reset();   // SO_LINGER {1, 0} and close: a reset on the wire
     void close() noexcept;
     [[nodiscard]] endpoint local() const;
+    [[nodiscard]] std::uintptr_t native() const noexcept { return native_; }
+    // It is somebody else's from here on.
+    std::uintptr_t give() noexcept { return std::exchange(native_, none); }
+    void set_linger(int seconds);
+    [[nodiscard]] bool lingers() const;
 
 private:
     std::uintptr_t native_ = none;
@@ -85,6 +93,13 @@ private:
 
 // Null removes it.
 void set_environment(const char* name, const char* value);
+
+// Whether calls on that socket may wait. POSIX; Windows cannot be asked.
+[[nodiscard]] bool is_blocking(std::uintptr_t native);
+// One end of a pair that is not of the network. POSIX.
+[[nodiscard]] socket local_stream(socket& other);
+// Another event loop's wait, poll(2): whether the handle was readable within that time. POSIX.
+[[nodiscard]] bool readable_within(std::uintptr_t native, std::chrono::nanoseconds time);
 
 // Which of the two platforms this is.
 [[nodiscard]] bool is_windows() noexcept;

@@ -5,6 +5,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/time.h>
@@ -105,6 +106,19 @@ socket socket::bind(address_family family, int backlog) {
     return made;
 }
 
+socket socket::datagram() {
+    const int fd = ::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (fd < 0) {
+        refuse("socket");
+    }
+    socket made(static_cast<std::uintptr_t>(fd));
+    address to = to_native(endpoint::loopback(address_family::ipv4, 0));
+    if (::bind(fd, to.get(), to.length) != 0) {
+        refuse("bind");
+    }
+    return made;
+}
+
 socket socket::accept() {
     const int fd = ::accept4(fd_of(native_), nullptr, nullptr, SOCK_CLOEXEC);
     if (fd < 0) {
@@ -175,6 +189,49 @@ endpoint socket::local() const {
         refuse("getsockname");
     }
     return from_native(name);
+}
+
+void socket::set_linger(int seconds) {
+    const linger asked{1, seconds};
+    if (::setsockopt(fd_of(native_), SOL_SOCKET, SO_LINGER, &asked, sizeof(asked)) != 0) {
+        refuse("setsockopt");
+    }
+}
+
+bool socket::lingers() const {
+    linger told{};
+    socklen_t length = sizeof(told);
+    if (::getsockopt(fd_of(native_), SOL_SOCKET, SO_LINGER, &told, &length) != 0) {
+        refuse("getsockopt");
+    }
+    return told.l_onoff != 0;
+}
+
+bool is_blocking(std::uintptr_t native) {
+    const int flags = ::fcntl(fd_of(native), F_GETFL);
+    if (flags < 0) {
+        refuse("fcntl");
+    }
+    return (flags & O_NONBLOCK) == 0;
+}
+
+socket local_stream(socket& other) {
+    int ends[2] = {};
+    if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) {
+        refuse("socketpair");
+    }
+    other = socket(static_cast<std::uintptr_t>(ends[1]));
+    return socket(static_cast<std::uintptr_t>(ends[0]));
+}
+
+bool readable_within(std::uintptr_t native, std::chrono::nanoseconds time) {
+    pollfd asked{fd_of(native), POLLIN, 0};
+    const auto wait = std::chrono::ceil<std::chrono::milliseconds>(time).count();
+    const int ready = ::poll(&asked, 1, static_cast<int>(std::min<long long>(wait, 1 << 30)));
+    if (ready < 0 && errno != EINTR) {
+        refuse("poll");
+    }
+    return ready > 0;
 }
 
 // listen(0) holds one connection that nobody accepts; the others wait (cases.md 6.2).

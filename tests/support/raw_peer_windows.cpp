@@ -112,6 +112,20 @@ socket socket::bind(address_family family, int backlog) {
     return made;
 }
 
+socket socket::datagram() {
+    start_winsock();
+    const SOCKET native = ::socket(AF_INET, SOCK_DGRAM, 0);
+    if (native == INVALID_SOCKET) {
+        refuse("socket");
+    }
+    socket made(static_cast<std::uintptr_t>(native));
+    address to = to_native(endpoint::loopback(address_family::ipv4, 0));
+    if (::bind(native, to.get(), to.length) != 0) {
+        refuse("bind");
+    }
+    return made;
+}
+
 socket socket::accept() {
     const SOCKET made = ::accept(fd_of(native_), nullptr, nullptr);
     if (made == INVALID_SOCKET) {
@@ -175,6 +189,32 @@ void socket::close() noexcept {
     if (native_ != none) {
         ::closesocket(fd_of(std::exchange(native_, none)));
     }
+}
+
+void socket::set_linger(int seconds) {
+    const linger asked{1, static_cast<u_short>(seconds)};
+    if (::setsockopt(fd_of(native_), SOL_SOCKET, SO_LINGER, reinterpret_cast<const char*>(&asked),
+                     sizeof(asked)) != 0) {
+        refuse("setsockopt");
+    }
+}
+
+bool socket::lingers() const {
+    linger told{};
+    int length = sizeof(told);
+    if (::getsockopt(fd_of(native_), SOL_SOCKET, SO_LINGER, reinterpret_cast<char*>(&told),
+                     &length) != 0) {
+        refuse("getsockopt");
+    }
+    return told.l_onoff != 0;
+}
+
+bool is_blocking(std::uintptr_t) { throw std::runtime_error("raw peer: cannot be asked"); }
+
+socket local_stream(socket&) { throw std::runtime_error("raw peer: no socketpair"); }
+
+bool readable_within(std::uintptr_t, std::chrono::nanoseconds) {
+    throw std::runtime_error("raw peer: nothing to wait on");
 }
 
 endpoint socket::local() const {

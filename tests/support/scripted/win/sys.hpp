@@ -274,6 +274,7 @@ using ::MultiByteToWideChar;
 using ::QueryPerformanceCounter;
 using ::QueryPerformanceFrequency;
 using ::QueueUserAPC;
+using ::SetHandleInformation;
 using ::WideCharToMultiByte;
 
 }  // namespace thole::sys
