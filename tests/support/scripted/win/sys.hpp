@@ -179,6 +179,7 @@ inline BOOL PASCAL scripted_connect_ex(SOCKET socket, const sockaddr* to, int le
                                        DWORD size, DWORD* moved, OVERLAPPED* overlapped) {
     script::call asked = of("ConnectEx", socket);
     asked.value = bytes_at(to, static_cast<std::size_t>(length));
+    asked.most = size;
     asked.out = overlapped;
     return perform(std::move(asked), [&](script::call&) {
         return real_connect_ex(socket, to, length, data, size, moved, overlapped);
