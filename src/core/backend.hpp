@@ -234,6 +234,13 @@ void settle_code(operation& op, const std::error_code& failed) noexcept;
     return is_write(what) || what == verb::connect;
 }
 
+// What its errors are those of: a connect that is made goes on as a write.
+[[nodiscard]] inline verb acts_as(const operation& op) noexcept {
+    const bool sends =
+        op.what == verb::connect && static_cast<const tcp::connect_op&>(op).connected;
+    return sends ? verb::write : op.what;
+}
+
 // What is left of a transfer's buffers after `count` bytes, as pieces the system's vector takes.
 // Calls `add(bytes, length)` for at most `most` pieces; gives the sum of their lengths.
 template <class Add>

@@ -70,7 +70,7 @@ progress failed(operation& op, reactor_state& state, int raw) noexcept {
     if (!keeps_end(state, raw) && raw == EPIPE && state.broken != 0) {
         raw = state.broken;
     }
-    settle_error(op, decode(op.what, raw));
+    settle_error(op, decode(acts_as(op), raw));
     return progress::done;
 }
 

@@ -63,7 +63,7 @@ enum class call : std::uint8_t {
     if (raw == ERROR_OPERATION_ABORTED || op.why == reason::closed) {
         settle_aborted(op, ERROR_OPERATION_ABORTED);
     } else {
-        settle_error(op, decode(op.what, raw));
+        settle_error(op, decode(acts_as(op), raw));
     }
     return progress::done;
 }
