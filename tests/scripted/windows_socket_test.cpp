@@ -135,6 +135,50 @@ THOLE_TEST("ConnectEx gets no more than 16 KiB, the rest follows", "[scripted]")
     CHECK((peer.receive_all(data.size() + 1).bytes == data));
 }
 
+// In the place of NtSetInformationFile.
+struct {
+    HANDLE file = nullptr;
+    std::vector<unsigned char> value;
+    int what = 0;
+    LONG status = 0;
+} last_set;
+
+LONG WINAPI set_information(HANDLE file, void*, void* value, ULONG length, int what) {
+    const auto* first = static_cast<const unsigned char*>(value);
+    last_set.file = file;
+    last_set.value.assign(first, first + length);
+    last_set.what = what;
+    return last_set.status;
+}
+
+THOLE_TEST("R15: a released socket has left its port, or is still the loop's", "[scripted]") {
+    rig r(backend_kind::iocp);
+    raw::socket door = raw::socket::bind(address_family::ipv4, 5);
+    tcp::socket here = connected_to(r, door);
+    raw::socket peer = door.accept();
+    const std::string_view name = "NtSetInformationFile";
+    script::on("GetProcAddress")
+        .when([=](const call& c) { return std::string(c.value.begin(), c.value.end()) == name; })
+        .forever()
+        .gives(reinterpret_cast<std::intptr_t>(&set_information));
+    last_set.status = static_cast<LONG>(0xC0000003);  // no such class, as before Windows 8.1
+    CHECK(here.release(true).error() == std::errc::operation_not_supported);
+    CHECK(r.run(echoes(here, peer)));
+    last_set.status = 0;
+    const std::size_t closed = count("closesocket");
+    const auto given = here.release(true);
+    REQUIRE(given);
+    CHECK(last_set.file == reinterpret_cast<HANDLE>(*given));
+    CHECK(last_set.what == 61);
+    CHECK(last_set.value == std::vector<unsigned char>(2 * sizeof(void*), 0));
+    CHECK_FALSE(here.is_open());
+    REQUIRE(r.on.poll());
+    CHECK(count("closesocket") == closed);
+    raw::socket released(*given);
+    released.send("still");
+    CHECK(peer.receive_all(5).bytes == "still");
+}
+
 THOLE_TEST("R51: strangers at the port of a pair are turned away", "[scripted]") {
     rig r(backend_kind::iocp);
     std::vector<raw::socket> strangers;

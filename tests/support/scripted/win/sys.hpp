@@ -262,6 +262,11 @@ using ::GetLastError;
 
 // ---- Threads, time, words.
 
+inline FARPROC GetProcAddress(HMODULE module, const char* name) {
+    script::call asked = of("GetProcAddress");
+    asked.value = bytes_at(name, std::strlen(name));
+    return perform(std::move(asked), [&](script::call&) { return ::GetProcAddress(module, name); });
+}
 using ::DuplicateHandle;
 using ::FormatMessageW;
 using ::GetCurrentProcess;
@@ -270,7 +275,6 @@ using ::GetCurrentThreadId;
 using ::GetEnvironmentVariableW;
 using ::GetModuleHandleExW;
 using ::GetModuleHandleW;
-using ::GetProcAddress;
 using ::MultiByteToWideChar;
 using ::QueryPerformanceCounter;
 using ::QueryPerformanceFrequency;
