@@ -13,7 +13,7 @@ import shutil
 import subprocess
 import sys
 
-UNDOCUMENTED = re.compile(r'warning: Member (?P<member>.*) \((?:function|friend|typedef)\) of '
+UNDOCUMENTED = re.compile(r'warning: Member (?P<member>.*) \((?:function|friend|typedef|variable)\) of '
                           r'(?:class|struct) (?P<owner>\S.*) is not documented\.$')
 FIXED = (
     # Assignment, comparison, "is there one?", and what a pointer does.
@@ -29,6 +29,11 @@ FIXED_IN = {
     # The interface of std::expected.
     r'thole::result<.*>|thole::result': r'(result|has_value|value|value_or|error|emplace)\(.*|'
                                         r'explicit\(.*',
+    # An instance, seen as the base of a class: Doxygen repeats all of the template.
+    r'result< .* >': r'.*',
+    # The interface of std::vector.
+    r'thole::fixed_list<.*>|thole::fixed_list':
+        r'(size|empty|data|begin|end|front|back|clear|operator\[\])\(.*|const_iterator',
     # What thole::operation says about each verb's own.
     r'thole::(.*::)?\w+_op(<.*>)?': r'(OWNER|accept_op|prepare|take)\(.*',
 }

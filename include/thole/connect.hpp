@@ -80,8 +80,8 @@ private:
 
 /// A connection, and what became of the data that went with it.
 struct connection {
-    tcp::socket socket;
-    transfer sent;
+    tcp::socket socket;  ///< connected
+    transfer sent;       ///< how much of the data the system took, and what ended that early
 };
 
 /// The operation behind tcp::connect_with_data().
@@ -114,6 +114,7 @@ connect_with_data(loop& on, const endpoint& target, const_bytes data, connect_op
                   deadline until = never) noexcept {
     return awaitable<connect_with_data_op>(on, target, data, options, until);
 }
+/// The same without options.
 [[nodiscard]] inline awaitable<connect_with_data_op>
 connect_with_data(loop& on, const endpoint& target, const_bytes data, deadline until) noexcept {
     return awaitable<connect_with_data_op>(on, target, data, connect_options{}, until);

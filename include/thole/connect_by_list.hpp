@@ -22,16 +22,18 @@ namespace thole::tcp {
 
 /// An attempt that made no connection.
 struct attempt {
-    endpoint target;
+    endpoint target;                  ///< where to
     std::error_code error;            ///< one of those of tcp::connect()
     std::chrono::nanoseconds took{};  ///< on the loop's clock
 };
+/// Attempts, in their order.
 using attempt_list = fixed_list<attempt>;
 
 /// What connecting to one of several addresses gives: a result<socket>, and why the attempts before
 /// it failed. It can be moved into a plain result<socket>.
 class [[nodiscard]] connect_outcome : public result<socket> {
 public:
+    /// For the library itself.
     connect_outcome(result<socket>&& made, attempt_list&& failed) noexcept
         : result<socket>(std::move(made)), attempts_(std::move(failed)) {}
 
@@ -105,6 +107,7 @@ connect_by_list(loop& on, std::span<const endpoint> targets, connect_options opt
                 deadline until = never) noexcept {
     return awaitable<connect_by_list_op>(on, targets, options, until);
 }
+/// The same without options.
 [[nodiscard]] inline awaitable<connect_by_list_op>
 connect_by_list(loop& on, std::span<const endpoint> targets, deadline until) noexcept {
     return awaitable<connect_by_list_op>(on, targets, connect_options{}, until);

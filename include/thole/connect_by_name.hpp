@@ -66,15 +66,18 @@ connect_by_name(loop& on, std::string_view host, int port, connect_options optio
                 deadline until = never) noexcept {
     return awaitable<connect_by_name_op>(on, host, port, options, until);
 }
+/// The same without options.
 [[nodiscard]] inline awaitable<connect_by_name_op>
 connect_by_name(loop& on, std::string_view host, int port, deadline until) noexcept {
     return awaitable<connect_by_name_op>(on, host, port, connect_options{}, until);
 }
+/// The same with the name of a service, or a number as text.
 [[nodiscard]] inline awaitable<connect_by_name_op>
 connect_by_name(loop& on, std::string_view host, std::string_view service,
                 connect_options options = {}, deadline until = never) noexcept {
     return awaitable<connect_by_name_op>(on, host, service, options, until);
 }
+/// The same without options.
 [[nodiscard]] inline awaitable<connect_by_name_op> connect_by_name(loop& on, std::string_view host,
                                                                    std::string_view service,
                                                                    deadline until) noexcept {

@@ -13,8 +13,8 @@ namespace thole::tcp {
 
 /// Both ends of one connection: what one writes, the other reads.
 struct socket_pair {
-    socket first;
-    socket second;
+    socket first;   ///< the one that connected
+    socket second;  ///< the accepted one
 };
 
 /// A connection of `on` with itself over 127.0.0.1, for tests and for handing bytes between parts

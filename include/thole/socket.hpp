@@ -65,6 +65,7 @@ public:
     [[nodiscard]] awaitable<peek_op> peek(mutable_bytes buffer, deadline until = never) noexcept {
         return awaitable<peek_op>(*this, buffer, until);
     }
+    /// The same into several buffers, filled in order.
     [[nodiscard]] awaitable<peek_op> peek(scatter buffers, deadline until = never) noexcept {
         return awaitable<peek_op>(*this, buffers, until);
     }
@@ -165,23 +166,27 @@ public:
     /// switched on. Windows before 10 (1709) takes no count, and cannot be asked for the numbers:
     /// those are 0 in the answer.
     THOLE_API result<void> keep_alive(keep_alive_options how) noexcept;
+    /// How it is set. The same errors.
     [[nodiscard]] THOLE_API result<keep_alive_options> keep_alive() const noexcept;
     /// SO_SNDBUF: how many bytes the kernel takes before a write waits. The system bounds it in
     /// silence (socket(7): net.core.wmem_max) and stops tuning it by itself. Asking gives what it
     /// made of that, on Linux twice the number that was set. Zero is invalid_argument: on Windows
     /// it would mean that each write waits for the peer's acknowledgement, on POSIX nothing.
     THOLE_API result<void> send_buffer(std::size_t bytes) noexcept;
+    /// What the system made of it. The same errors.
     [[nodiscard]] THOLE_API result<std::size_t> send_buffer() const noexcept;
     /// SO_RCVBUF: how many bytes the kernel holds that nobody has read; the peer waits then. As
     /// send_buffer(). To widen the window of the connection (RFC 7323 §2.3) it must be set before
     /// there is one: connect_options, listen_options.
     THOLE_API result<void> receive_buffer(std::size_t bytes) noexcept;
+    /// What the system made of it. The same errors.
     [[nodiscard]] THOLE_API result<std::size_t> receive_buffer() const noexcept;
     /// TCP_USER_TIMEOUT (RFC 5482, tcp(7)): how long sent data may stay unacknowledged before the
     /// kernel ends the connection with std::errc::timed_out. Zero: as long as the system's own
     /// retransmissions take. Windows: TCP_MAXRT, in whole seconds, rounded up; zero is
     /// invalid_argument there. Deadlines of operations do not depend on it.
     THOLE_API result<void> user_timeout(std::chrono::milliseconds time) noexcept;
+    /// What is set. The same errors.
     [[nodiscard]] THOLE_API result<std::chrono::milliseconds> user_timeout() const noexcept;
 
     /// What `never` means here from now on: an operation of this socket that is started without a
@@ -195,6 +200,7 @@ public:
     /// for a negative time; errc::limit_reached where the sockets of this loop have 255 different
     /// settings already; not_enough_memory.
     THOLE_API result<void> default_times(transfer_times times) noexcept;
+    /// What is set. errc::closed.
     [[nodiscard]] THOLE_API result<transfer_times> default_times() const noexcept;
 
     /// For the library itself.

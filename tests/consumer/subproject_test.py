@@ -50,7 +50,7 @@ class Subproject(unittest.TestCase):
         """A consumer's project, built: its build folder and its targets by name."""
         project = self.work / name
         shutil.copytree(PROJECT, project)
-        (project / 'subprojects').mkdir()
+        (project / 'subprojects').mkdir(exist_ok=True)
         (project / 'subprojects' / 'thole.wrap').write_text(self.wrap, encoding='utf-8')
         build = project / 'build'
         cross = ['--cross-file', CROSS] if CROSS else []
