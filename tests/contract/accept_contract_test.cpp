@@ -231,7 +231,7 @@ THOLE_TEST("a loose socket knows its names", "[contract]") {
     CHECK((!loose.local || loose.local == local));
     CHECK((!loose.peer || loose.peer == peer));
     std::string text(4, '-');
-    transfer_ask parked(r);  // windows.md 0.5: Wine 8 shows a reset only to who waits for it
+    transfer_ask parked(r);  // docs/windows.md: Wine 8 shows a reset only to who waits for it
     REQUIRE_FALSE(parked.start(verb::read, client, bytes_of(text)));
     loose.methods->close(loose.native);  // with a reset: nobody ever used it
     r.finish(parked);

@@ -42,8 +42,9 @@ THOLE_TEST("a reset is no end of stream", "[contract]") {
 
 THOLE_TEST("bytes that came before a reset are read first", "[contract]") {  // R60, RW05
     if (backend() == "iocp") {
-        skip("windows.md 0.5: Wine 8 hides a reset from a receive issued after it, and Windows may "
-             "drop the bytes");
+        skip(
+            "docs/windows.md: Wine 8 hides a reset from a receive issued after it, and Windows may "
+            "drop the bytes");
     }
     rig r;
     const auto [client, server] = r.pair();

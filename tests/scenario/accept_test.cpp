@@ -97,7 +97,7 @@ task<> accept_queued(loop& on, tcp::listener& door) {
         REQUIRE(got.error() == no_error);
         names += text_of(name);
     }
-    std::sort(names.begin(), names.end());  // the order is nobody's promise (windows.md 2)
+    std::sort(names.begin(), names.end());  // the order is nobody's promise (docs/windows.md)
     CHECK(names == "abcde");
 }
 

@@ -39,7 +39,7 @@ THOLE_TEST("CL01 close with a parked read and a parked write", "[close]") {
     CHECK(ops.log.of("write").error == errc::closed);
     CHECK(ops.log.of("write").error != errc::cancelled);
 
-    // What the kernel took is what the peer gets (windows.md 0.1: on IOCP not less than that).
+    // What the kernel took is what the peer gets (docs/windows.md: on IOCP not less than that).
     const transfer arrived = run(in.on, drain(both.there));
     CHECK(arrived.error == errc::end_of_stream);
     CHECK(arrived.count >= ops.log.of("write").count);
@@ -256,7 +256,7 @@ THOLE_TEST("CL14 abort under a parked write", "[close]") {
     CHECK(ops.log.of("write").error == errc::closed);
     const transfer arrived = run(in.on, drain(both.there));
     CHECK(arrived.count < bulk().size());
-    if (!on_iocp()) {  // Wine 8 hides a reset from a receive issued after it (windows.md 0.5)
+    if (!on_iocp()) {  // Wine 8 hides a reset from a receive issued after it (docs/windows.md)
         CHECK(arrived.error == std::errc::connection_reset);
     }
 }
@@ -266,7 +266,7 @@ THOLE_TEST("CL14 abort, seen by a raw peer", "[close]") {
         skip("the simulated network has no peers of the system's");
     }
     if (on_iocp()) {
-        skip("windows.md 0.5: Wine 8 hides a reset from a receive issued after it");
+        skip("docs/windows.md: Wine 8 hides a reset from a receive issued after it");
     }
     scene in;
     tcp::listener door = open_door(in.on);
@@ -282,7 +282,7 @@ THOLE_TEST("CL14 abort, seen by a raw peer", "[close]") {
     CHECK(peer.receive(1).how == raw::ending::reset);
 }
 
-// windows.md 0.1: a handle's number must not come back under a send that is still pending.
+// docs/windows.md: a handle's number must not come back under a send that is still pending.
 THOLE_TEST("a new connection gets none of an old one's bytes", "[close]") {
     scene in;
     for (int i = 0; i < 5; ++i) {

@@ -267,7 +267,7 @@ task<> accept_and_reset(tcp::listener& door) {
     auto client = co_await door.accept();
     REQUIRE(client.error() == no_error);
     if (on_iocp()) {
-        // windows.md 0.5: Wine 8 hides the reset from a receive issued after it. The byte says
+        // docs/windows.md: Wine 8 hides the reset from a receive issued after it. The byte says
         // that the client reads.
         co_await expect(*client, "r");
     }

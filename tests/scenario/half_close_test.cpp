@@ -68,7 +68,7 @@ task<> nothing_works(tcp::socket& broken) {
     for (int i = 0; i < 3; ++i) {
         const auto got = co_await broken.read(buffer, within(patience));
         CAPTURE(got.error().message());
-        // Wine 8 forgets the reset that it told once (windows.md 0.5).
+        // Wine 8 forgets the reset that it told once (docs/windows.md).
         CHECK((is_gone(got.error()) || (on_iocp() && got.error() == errc::end_of_stream)));
         const transfer sent = co_await broken.write(bytes_of("x"), within(patience));
         CAPTURE(sent.error.message());
@@ -145,7 +145,7 @@ THOLE_TEST("CL06 shutdown of what is not connected", "[close]") {
     other.there.abort();
     settle(in.on);
     REQUIRE(log.of("read").error == std::errc::connection_reset);
-    if (!on_iocp()) {  // Wine 8 forgets the reset that it told (windows.md 0.5)
+    if (!on_iocp()) {  // Wine 8 forgets the reset that it told (docs/windows.md)
         CHECK(other.here.shutdown_write().error() == std::errc::not_connected);
     }
 }

@@ -230,7 +230,7 @@ THOLE_TEST("RW05 data, then a reset: first the data", "[transfer]") {
         return;
     }
     // Windows may drop data behind which a reset came, and Wine 8 hides the reset from a receive
-    // issued after it (windows.md 0.5): here the data is read first and the next read is parked.
+    // issued after it (docs/windows.md): here the data is read first and the next read is parked.
     run(in.on, send(both.there, "bytes"));
     run(in.on, expect(both.here, "bytes"));
     journal log;

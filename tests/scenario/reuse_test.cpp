@@ -106,7 +106,8 @@ THOLE_TEST("AC24 the same port again after an active close", "[accept]") {
     for (const bool old_reuses : {false, true}) {
         for (const bool new_reuses : {false, true}) {
             CAPTURE(old_reuses, new_reuses);
-            // On Windows the port is free, and exclusive use asks for nothing else (windows.md 5).
+            // On Windows the port is free, and exclusive use asks for nothing else
+            // (docs/windows.md).
             const bool works = on_iocp() || (old_reuses && new_reuses);
             std::error_code end;
             for (int i = 0; i < 10; ++i) {  // unless another program was faster
