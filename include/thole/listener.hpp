@@ -79,7 +79,7 @@ public:
     /// The next connection, as a socket of this loop. Any number may be pending; they are served in
     /// order. One client's failure is never an error here. Ends: errc::cancelled, errc::
     /// deadline_reached, errc::closed; too_many_files_open and no_buffer_space, after which the
-    /// listener lives and no client is lost.
+    /// listener lives; a client that was taken and for whom this loop has no room is reset.
     [[nodiscard]] awaitable<accept_op> accept(deadline until = never) noexcept {
         return awaitable<accept_op>(*this, until);
     }

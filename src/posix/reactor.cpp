@@ -75,7 +75,7 @@ int reactor::open_waker() noexcept {
     return waker_ < limit_ ? 0 : EMFILE;
 }
 
-// Takes the handle also when it fails: then it is closed.
+// The handle stays the caller's when it fails.
 reactor_state* reactor::take(int fd, socket_kind kind, int& failed) noexcept {
     failed = fd < limit_ ? ENOMEM : EMFILE;  // R73
     reactor_state* state = fd < limit_ ? new (std::nothrow) reactor_state : nullptr;
@@ -89,7 +89,6 @@ reactor_state* reactor::take(int fd, socket_kind kind, int& failed) noexcept {
         }
         delete state;
     }
-    close_handle(fd);
     return nullptr;
 }
 
@@ -98,6 +97,9 @@ socket_state* reactor::open(socket_kind kind, std::error_code& error) {
     int failed = errno;
     reactor_state* state = fd < 0 ? nullptr : take(fd, kind, failed);
     if (state == nullptr) {
+        if (fd >= 0) {
+            close_handle(fd);
+        }
         error = system_error(failed);
     }
     return state;
@@ -118,8 +120,11 @@ socket_state* reactor::adopt(const loose_socket& loose, std::error_code& error) 
             note_connected(*state);
             return state;
         }
+        states_.remove(state->fd);
+        state->fd = -1;
         close(state);
     }
+    loose.methods->close(loose.native);  // an accepted one with a reset: nobody ever used it
     error = system_error(failed);
     return nullptr;
 }

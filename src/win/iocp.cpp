@@ -78,6 +78,7 @@ int iocp::attach(iocp_state& state) noexcept {
     return 0;
 }
 
+// The handle stays the caller's when it fails.
 iocp_state* iocp::take(SOCKET socket, socket_kind kind, int& failed) noexcept {
     iocp_state* state = nullptr;
     if (kind.role == socket_role::listener) {
@@ -93,7 +94,6 @@ iocp_state* iocp::take(SOCKET socket, socket_kind kind, int& failed) noexcept {
         failed = attach(*state);
     }
     if (failed != 0) {
-        close_handle(socket);
         delete state;
         return nullptr;
     }
@@ -107,6 +107,9 @@ socket_state* iocp::open(socket_kind kind, std::error_code& error) {
         failed = sys::WSAGetLastError();
     }
     iocp_state* state = failed == 0 ? take(socket, kind, failed) : nullptr;
+    if (state == nullptr && socket != INVALID_SOCKET) {
+        close_handle(socket);
+    }
     error = system_error(failed);
     return state;
 }
@@ -126,6 +129,8 @@ socket_state* iocp::adopt(const loose_socket& loose, std::error_code& error) {
         take(static_cast<SOCKET>(loose.native), {socket_role::stream, local.family()}, failed);
     if (state != nullptr) {
         state->bound = true;
+    } else {
+        loose.methods->close(loose.native);  // an accepted one with a reset: nobody ever used it
     }
     error = system_error(failed);
     return state;

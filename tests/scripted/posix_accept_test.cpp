@@ -193,4 +193,19 @@ THOLE_TEST("a listener that cannot be made leaves nothing open", "[scripted]") {
     }
 }
 
+THOLE_TEST("an accepted socket that the loop cannot take is reset, never ended", "[scripted]") {
+    rig r(backend_kind::epoll);
+    tcp::listener door = open_door(r.on);
+    raw::socket unlucky = raw::socket::connect(*door.local());
+    script::on("epoll_ctl").gives(-1, ENOSPC);
+    const auto refused = r.on.block_on(next(door));
+    CHECK(refused.error() == std::errc::no_buffer_space);
+    REQUIRE(r.on.poll());
+    CHECK(unlucky.receive(1).how == raw::ending::reset);
+    raw::socket lucky = raw::socket::connect(*door.local());
+    auto accepted = r.on.block_on(next(door));
+    REQUIRE(accepted);
+    CHECK(r.run(echoes(*accepted, lucky)));
+}
+
 }  // namespace

@@ -117,7 +117,4 @@ inline task<result<endpoint_list>> look_up(loop& on, std::string_view host, int 
     co_return co_await resolve(on, host, port, until);
 }
 
-// The platform's backends.
-[[nodiscard]] std::span<const backend_kind> kinds_here();
-
 }  // namespace thole::test

@@ -19,6 +19,10 @@ namespace thole::test {
 
 using namespace std::chrono_literals;
 
+// The backends of this platform that ask a system: posix_resolve_test.cpp,
+// windows_resolve_test.cpp.
+[[nodiscard]] std::span<const backend_kind> kinds_here();
+
 // A loop under a script that starts and ends empty.
 class rig {
 public:

@@ -179,21 +179,4 @@ THOLE_TEST("R15: a released socket has left its port, or is still the loop's", "
     CHECK(peer.receive_all(5).bytes == "still");
 }
 
-THOLE_TEST("R51: strangers at the port of a pair are turned away", "[scripted]") {
-    rig r(backend_kind::iocp);
-    std::vector<raw::socket> strangers;
-    script::on("listen").then([&](call& c) {
-        raw::socket door(static_cast<std::uintptr_t>(c.handle));
-        for (int i = 0; i < 3; ++i) {
-            strangers.push_back(raw::socket::connect(door.local()));
-        }
-        door.give();
-    });
-    auto both = r.on.block_on(tcp::pair(r.on, within(5s)));
-    REQUIRE(both);
-    REQUIRE(strangers.size() == 3);
-    CHECK(*both->first.local() == *both->second.peer());
-    CHECK(*both->second.local() == *both->first.peer());
-}
-
 }  // namespace
