@@ -76,6 +76,10 @@ private:
 /// ends with errc::cancelled. A token that was stopped before lets it start nothing. A stop that
 /// comes after the end does nothing. The value is the task's own; an exception passes through.
 /// Throws std::bad_alloc where there is no memory for the request.
+///
+/// With mingw-w64's GCC 12 define _GLIBCXX_USE_POSIX_SEMAPHORE=1 for all of a program that stops
+/// from other threads: that library's own semaphore loses a wake-up, and the end of a
+/// std::stop_callback, which waits for one that runs, may hang.
 template <class T>
 [[nodiscard]] detail::stoppable_awaiter<T> with_stop_token(std::stop_token token,
                                                            task<T>&& work) noexcept {
