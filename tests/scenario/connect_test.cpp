@@ -321,7 +321,8 @@ THOLE_TEST("a raw peer is connected to, and answers", "[connect]") {
 
 THOLE_TEST("CN22 a connection to itself counts as refused", "[connect]") {
     scene in;
-    for (int i = 0; i < 20; ++i) {
+    int refused = 0;
+    for (int i = 0; i < 200 && refused < 20; ++i) {
         endpoint self;
         {
             const closed_port free;
@@ -331,8 +332,13 @@ THOLE_TEST("CN22 a connection to itself counts as refused", "[connect]") {
             const tcp::connect_options from{.local = to};
             co_return co_await tcp::connect(on, to, from);
         }(in.on, self));
+        if (made.error() == std::errc::address_in_use) {
+            continue;  // another program has taken the port in between
+        }
         CHECK(made.error() == std::errc::connection_refused);
+        ++refused;
     }
+    CHECK(refused == 20);
 }
 
 THOLE_TEST("CN19 port 0, or no target at all: refused at once", "[connect]") {
