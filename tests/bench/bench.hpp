@@ -1,18 +1,11 @@
 // SPDX-License-Identifier: BSL-1.0
-// What the peers and the load generator share: arguments, clocks, latencies, the one JSON line,
-// plain socket helpers. A peer is one .cpp that fills a bench::peer with the workloads it has.
+// What the peers and the load generator share: arguments, clocks, latencies, the one JSON line.
+// A peer fills a bench::peer with the workloads it has; README.md says what each one is.
 #pragma once
 
-#include <arpa/inet.h>
-#include <fcntl.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <sched.h>
 #include <signal.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
-#include <sys/socket.h>
-#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -123,40 +116,94 @@ inline void pin(int core) {
     sched_setaffinity(0, sizeof set, &set);
 }
 
-// 127.0.0.1 and its neighbours, so that many connections do not run out of local ports.
-inline sockaddr_in loopback(int port, int host = 1) {
-    sockaddr_in a{};
-    a.sin_family = AF_INET;
-    a.sin_port = htons(static_cast<std::uint16_t>(port));
-    a.sin_addr.s_addr = htonl(0x7f000000U + static_cast<std::uint32_t>(host));
-    return a;
+// As many descriptors as this user may have.
+inline void raise_descriptors() {
+    rlimit limit{};
+    getrlimit(RLIMIT_NOFILE, &limit);
+    limit.rlim_cur = limit.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-// A port that nobody listens on now.
-inline int free_port() {
-    const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    sockaddr_in a = loopback(0);
-    socklen_t length = sizeof a;
-    if (bind(fd, reinterpret_cast<sockaddr*>(&a), length) != 0 ||
-        getsockname(fd, reinterpret_cast<sockaddr*>(&a), &length) != 0) {
-        die("bind");
-    }
-    close(fd);
-    return ntohs(a.sin_port);
+// What a server says once it listens: the load generator reads it from the server's output.
+inline void announce(int port) {
+    std::printf("%d\n", port);
+    std::fflush(stdout);
 }
+
+// The number behind `key` in a file of /proc, or 0.
+inline long proc_field(const std::string& path, const char* key) {
+    char text[256];
+    long value = 0;
+    if (FILE* file = std::fopen(path.c_str(), "r")) {
+        while (std::fgets(text, sizeof text, file) != nullptr) {
+            if (std::strncmp(text, key, std::strlen(key)) == 0) {
+                value = std::atol(text + std::strlen(key));
+                break;
+            }
+        }
+        std::fclose(file);
+    }
+    return value;
+}
+inline double own_memory() {
+    return 1024.0 * static_cast<double>(proc_field("/proc/self/smaps_rollup", "Anonymous:"));
+}
+
+// From its making to stop(): wall time, and this process's CPU time an operation.
+class stopwatch {
+public:
+    void stop(result& r, std::uint64_t ops) const {
+        const std::uint64_t cpu = cpu_ns() - cpu_;
+        r.seconds = static_cast<double>(now_ns() - wall_) / 1e9;
+        r.ops = ops;
+        r.extra.emplace_back("cpu_ns_per_op", static_cast<double>(cpu) / static_cast<double>(ops));
+    }
+
+private:
+    std::uint64_t wall_ = now_ns(), cpu_ = cpu_ns();
+};
 
 using function = void (*)(const arguments&, result&);
+// A workload that a peer lacks stays empty. serve goes on until exit_after connections are closed;
+// connect is given the port of somebody who accepts.
 struct peer {
     const char* name;
     function serve = nullptr;
+    function pingpong = nullptr;
+    function connect = nullptr;
+    function timers = nullptr;
+    function post = nullptr;
+    function spawn = nullptr;
 };
 
-// serve parameters: port, kind=echo, chunk (buffer bytes), exit_after (closed connections).
-// `peer_x echo …` goes to the load generator beside it.
+inline function find_workload(const peer& p, const std::string& name) {
+    const std::pair<const char*, function> all[] = {
+        {"serve", p.serve},   {"pingpong", p.pingpong}, {"connect", p.connect},
+        {"timers", p.timers}, {"post", p.post},         {"spawn", p.spawn}};
+    for (const auto& [word, run] : all) {
+        if (name == word) {
+            return run;
+        }
+    }
+    return nullptr;
+}
+
+// Exit 3: this peer lacks the workload (or its variant); the table shows a dash.
+[[noreturn]] inline void lacks(const char* peer_name, const std::string& what) {
+    std::fprintf(stderr, "%s: no workload %s\n", peer_name, what.c_str());
+    std::exit(3);
+}
+
+// `peer_x echo|accept|stream|idle|connect …` goes to the load generator beside it, which comes
+// back with `serve`, or with `connect port=…`.
 inline int peer_main(int count, char** words, const peer& p) {
     signal(SIGPIPE, SIG_IGN);
     const std::string workload = count > 1 ? words[1] : "";
-    if (workload == "echo") {
+    const arguments given(count, words, 2);
+    const bool by_load = workload == "echo" || workload == "accept" || workload == "stream" ||
+                         workload == "idle" ||
+                         (workload == "connect" && given.number("port", 0) == 0);
+    if (by_load) {
         const std::string self = words[0];
         std::string load = self.substr(0, self.find_last_of('/') + 1) + "load";
         std::string by = "peer=" + self;
@@ -166,12 +213,21 @@ inline int peer_main(int count, char** words, const peer& p) {
         execv(load.c_str(), line.data());
         die("exec load");
     }
-    if (workload != "serve" || p.serve == nullptr) {
-        std::fprintf(stderr, "usage: %s serve|echo [key=value…]\n", words[0]);
-        return 2;
+    const function run = find_workload(p, workload);
+    if (run == nullptr) {
+        lacks(p.name, workload);
     }
+    raise_descriptors();
     result r;
-    p.serve(arguments(count, words, 2), r);
+    r.peer = given.text("name", p.name);
+    r.workload = workload;
+    if (workload != "serve" && workload != "post") {
+        pin(static_cast<int>(given.number("core", 0)));
+    }
+    run(given, r);
+    if (workload != "serve") {
+        r.print();
+    }
     return 0;
 }
 

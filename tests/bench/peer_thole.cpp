@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
 // thole as its users see it.
-//   serve port= kind=echo chunk= exit_after=
+//   serve kind=echo chunk= exit_after=
 //         backend=epoll|select|…  style=callback|coroutine  deadline_ms=0 (no deadline)
 #include <thole/thole.hpp>
 
@@ -163,11 +163,11 @@ void serve(const arguments& a, bench::result& /*unused*/) {
     if (!on) {
         refuse("loop", on.backend().reason);
     }
-    const auto port = static_cast<std::uint16_t>(a.number("port", 0));
-    auto door = tcp::listener::open(on, thole::endpoint::any(thole::address_family::ipv4, port));
+    auto door = tcp::listener::open(on, thole::endpoint::any(thole::address_family::ipv4, 0));
     if (!door) {
         refuse("listen", door.error().message());
     }
+    bench::announce(door->local().value().port());
     const long ms = a.number("deadline_ms", 0);
     const settings given{static_cast<std::size_t>(a.number("chunk", 1024)),
                          a.number("exit_after", 0),
