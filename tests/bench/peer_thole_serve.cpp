@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: BSL-1.0
+// serve port= kind=echo|sink|source chunk= exit_after= deadline_ms=
+#include "peer_thole_serve.hpp"
+
+namespace bench::with_thole {
+namespace {
+
+service_kind kind_of(const arguments& given) {
+    const std::string kind = given.text("kind", "echo");
+    if (kind != "echo" && kind != "sink" && kind != "source") {
+        refuse("arguments", "kind=echo|sink|source");
+    }
+    return kind == "echo"   ? service_kind::echo
+           : kind == "sink" ? service_kind::sink
+                            : service_kind::source;
+}
+
+}  // namespace
+
+service::service(thole::loop& on, thole::tcp::listener at, const arguments& given, const setup& how)
+    : loop(on), door(std::move(at)), kind(kind_of(given)),
+      chunk(static_cast<std::size_t>(given.number("chunk", 1024))), until(how.until),
+      out(kind == service_kind::source ? chunk : 0, std::byte{'y'}),
+      exit_after_(given.number("exit_after", 0)) {}
+
+std::unique_ptr<std::byte[]> service::take() {
+    if (spare_.empty()) {
+        return std::unique_ptr<std::byte[]>(new std::byte[chunk]);
+    }
+    std::unique_ptr<std::byte[]> one = std::move(spare_.back());
+    spare_.pop_back();
+    return one;
+}
+
+void serve(const arguments& given, result& /*unused*/) {
+    const setup how(given);
+    thole::loop on(how.options);
+    check(on);
+    const auto port = static_cast<std::uint16_t>(given.number("port", 0));
+    const auto where = thole::endpoint::any(thole::address_family::ipv4, port);
+    auto door = value_of(thole::tcp::listener::open(on, where), "listen");
+    announce(value_of(door.local(), "listen").port());
+    service s(on, std::move(door), given, how);
+    if (how.coroutines) {
+        serve_by_coroutines(s);
+    } else {
+        serve_by_callbacks(s);
+    }
+}
+
+}  // namespace bench::with_thole
