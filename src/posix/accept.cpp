@@ -2,6 +2,7 @@
 #include "core/error_table.hpp"
 #include "posix/address.hpp"
 #include "posix/handle.hpp"
+#include "posix/outcome.hpp"
 #include "posix/verbs.hpp"
 
 namespace thole::detail {
@@ -10,7 +11,8 @@ namespace {
 // Clients that failed, in one turn (R71).
 constexpr int most_failed = 64;
 
-// R70: what concerns one client, or nobody.
+}  // namespace
+
 bool is_of_one_client(int raw) noexcept {
     switch (raw) {
     case ECONNABORTED:
@@ -33,8 +35,6 @@ bool is_of_one_client(int raw) noexcept {
         return false;
     }
 }
-
-}  // namespace
 
 progress start_accept(operation& op, reactor_state& state) noexcept {
     if (!state.readable || !state.reading.empty()) {

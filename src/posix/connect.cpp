@@ -4,6 +4,7 @@
 #include "core/error_table.hpp"
 #include "posix/address.hpp"
 #include "posix/handle.hpp"
+#include "posix/outcome.hpp"
 #include "posix/verbs.hpp"
 
 namespace thole::detail {
@@ -40,19 +41,12 @@ bool is_ephemeral(std::uint16_t port) noexcept {
 }
 
 progress refuse(operation& op, int raw) noexcept {
-    op.count = 0;  // what went with the SYN reached nobody
-    settle_error(op, decode(op.what, raw));
+    settle_refused(op, raw);
     return progress::done;
 }
 
-// Connected. R75: to itself, where our port happened to be the target's; that is nobody's service.
-// Whether the target is of this machine our own name tells, so it is asked only for such ports.
 progress made(operation& op, reactor_state& state) noexcept {
-    const endpoint& target = static_cast<tcp::connect_op&>(op).target();
-    endpoint own;
-    if ((state.bound || is_ephemeral(target.port())) && local_name(state.fd, own) == 0 &&
-        own == target) {
-        static_cast<void>(reset_on_close(state.fd));
+    if (is_to_itself(state, static_cast<tcp::connect_op&>(op).target())) {
         return refuse(op, ECONNREFUSED);
     }
     static_cast<tcp::connect_op&>(op).connected = true;
@@ -71,31 +65,67 @@ bool is_without_fast_open(int raw) noexcept {
 }
 #endif
 
-// Begins the connection; 0: it is made. R77: what was given to send goes with the SYN (RFC 7413)
-// where the system knows a cookie for that. It then says how much it took, or only that it goes on;
-// made is the connection in neither case.
-int begin(operation& op, int fd, const native_address& target) noexcept {
-#if defined(MSG_FASTOPEN)
+// Begins the connection; 0: it is made.
+int begin(operation& op, int fd) noexcept {
+    const endpoint& to = static_cast<tcp::connect_op&>(op).target();
     if (op.length != 0) {
-        const ssize_t taken = sys::sendto(fd, op.buffer, op.length, MSG_FASTOPEN | MSG_NOSIGNAL,
-                                          &target.any, target.length);
-        if (taken >= 0) {
-            op.count = static_cast<std::size_t>(taken);
-            return EINPROGRESS;
-        }
-        if (!is_without_fast_open(errno)) {
-            return errno;
+        if (const int raw = begin_fast_open(op, fd, to); raw != EOPNOTSUPP) {
+            return raw;
         }
     }
-#endif
+    const native_address target = to_native(to);
     return sys::connect(fd, &target.any, target.length) == 0 ? 0 : errno;
 }
 
 }  // namespace
 
+void settle_refused(operation& op, int raw) noexcept {
+    op.count = 0;
+    settle_error(op, decode(op.what, raw));
+}
+
+// Whether the target is of this machine our own name tells, so it is asked only for such ports.
+bool is_to_itself(const native_state& state, const endpoint& target) noexcept {
+    endpoint own;
+    if ((state.bound || is_ephemeral(target.port())) && local_name(state.fd, own) == 0 &&
+        own == target) {
+        static_cast<void>(reset_on_close(state.fd));
+        return true;
+    }
+    return false;
+}
+
+// The system says how much it took, or only that it goes on; made is the connection in neither
+// case.
+int begin_fast_open([[maybe_unused]] operation& op, [[maybe_unused]] int fd,
+                    [[maybe_unused]] const endpoint& to) noexcept {
+#if defined(MSG_FASTOPEN)
+    const native_address target = to_native(to);
+    const ssize_t taken =
+        sys::sendto(fd, op.buffer, op.length, MSG_FASTOPEN | MSG_NOSIGNAL | MSG_DONTWAIT,
+                    &target.any, target.length);
+    if (taken >= 0) {
+        op.count = static_cast<std::size_t>(taken);
+        return EINPROGRESS;
+    }
+    return is_without_fast_open(errno) ? EOPNOTSUPP : errno;
+#else
+    return EOPNOTSUPP;
+#endif
+}
+
+// It was made, and reset before we looked (while connecting that is ECONNREFUSED). The first read
+// shall tell (CN28); EPIPE stands for a reset after the peer's FIN.
+bool is_made_in_spite_of(int raw, native_state& state) noexcept {
+    if (raw != ECONNRESET && raw != EPIPE) {
+        return false;
+    }
+    state.broken = static_cast<std::uint8_t>(raw == ECONNRESET ? raw : 0);
+    return true;
+}
+
 progress start_connect(operation& op, reactor_state& state) noexcept {
-    const native_address target = to_native(static_cast<tcp::connect_op&>(op).target());
-    const int raw = begin(op, state.fd, target);
+    const int raw = begin(op, state.fd);
     if (raw == 0) {
         return made(op, state);
     }
@@ -115,10 +145,7 @@ progress finish_connect(operation& op, reactor_state& state, std::uint32_t event
         return made(op, state);
     }
     const int raw = pending_error(state.fd);
-    if (raw == ECONNRESET || raw == EPIPE) {
-        // It was made, and reset before we looked (while connecting that is ECONNREFUSED). The
-        // first read shall tell (CN28); EPIPE stands for a reset after the peer's FIN.
-        state.broken = static_cast<std::uint8_t>(raw == ECONNRESET ? raw : 0);
+    if (is_made_in_spite_of(raw, state)) {
         return made(op, state);
     }
     if (raw != 0) {

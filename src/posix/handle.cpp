@@ -83,12 +83,14 @@ void forked() { ++fork_count; }
 }  // namespace
 
 const native_methods socket_methods{close_loose, local_of_loose, peer_of_loose};
+const native_methods blocking_methods{close_loose, local_of_loose, peer_of_loose};
 const native_methods adopted_methods{close_adopted, local_of_loose, peer_of_loose};
 
-int open_handle(socket_kind kind) noexcept {
+int open_handle(socket_kind kind, bool blocking) noexcept {
     const int family = native_family(kind.family);
-    // R52: both flags at once, or a fork in another thread gets a copy.
-    const int fd = sys::socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_TCP);
+    // R52: all flags at once, or a fork in another thread gets a copy.
+    const int type = SOCK_STREAM | SOCK_CLOEXEC | (blocking ? 0 : SOCK_NONBLOCK);
+    const int fd = sys::socket(family, type, IPPROTO_TCP);
     if (fd >= 0 && family == AF_INET6 && kind.role == socket_role::stream) {
         if (const int failed = set_option(fd, socket_option::v6_only, 0)) {  // R49
             close_handle(fd);
@@ -154,7 +156,7 @@ int control_handle(int fd, control_request& asked) noexcept {
         return get_keep_alive(fd, asked.keep_alive);
     case request::reset_on_close:
         return reset_on_close(fd);
-    case request::connected_for:  // the reactor knows, and does
+    case request::connected_for:  // the backend knows, and does
     case request::release:
         break;
     }

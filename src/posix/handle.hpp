@@ -16,7 +16,7 @@ namespace thole::detail {
 }
 
 // -1 on failure, with errno.
-[[nodiscard]] int open_handle(socket_kind kind) noexcept;
+[[nodiscard]] int open_handle(socket_kind kind, bool blocking) noexcept;
 // Never retried: the number is free again whatever close() says (R68).
 void close_handle(int fd) noexcept;
 // The close that follows is a reset on the wire.
@@ -34,11 +34,17 @@ int reset_on_close(int fd) noexcept;
 // Whether calls on it may wait.
 [[nodiscard]] int set_blocking(int fd, bool blocking) noexcept;
 
-// The table of this network's loose sockets, and of those that were adopted.
+// The tables of this network's loose sockets: of those that were accepted non-blocking and
+// blocking, and of those that were adopted, which are non-blocking.
 extern const native_methods socket_methods;
+extern const native_methods blocking_methods;
 extern const native_methods adopted_methods;
+[[nodiscard]] inline bool is_blocking(const loose_socket& loose) noexcept {
+    return loose.methods == &blocking_methods;
+}
 [[nodiscard]] inline bool is_ours(const loose_socket& loose) noexcept {
-    return loose.methods == &socket_methods || loose.methods == &adopted_methods;
+    return loose.methods == &socket_methods || loose.methods == &adopted_methods ||
+           is_blocking(loose);
 }
 
 // From the first call on, a child that is forked off counts (R78).

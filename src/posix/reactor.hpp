@@ -5,9 +5,8 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "core/backend.hpp"
 #include "core/attributes.hpp"
-#include "core/backends.hpp"
+#include "posix/native_backend.hpp"
 
 namespace thole::detail {
 
@@ -27,21 +26,7 @@ inline constexpr std::uint32_t unsure = 0x4000'0000;  // the poller cannot tell 
 enum class progress : std::uint8_t { done, wait_readable, wait_writable, in_kernel };
 
 // An idle connection is this and an entry of the table.
-struct reactor_state final : socket_state {
-    // There may be something to read: until the system has said otherwise (R63).
-    bool readable : 1 = false;
-    // The peer is done, or urgent data came: a short read does not mean that an edge will follow.
-    bool wary : 1 = false;
-    // A verb stopped before the system said that it would block: it had its share of this turn, and
-    // the poller shall tell again (R65, R71).
-    bool again : 1 = false;
-    // Bound to a port of the user's choice.
-    bool bound : 1 = false;
-    // What ended the connection (an errno, all below 256): the system tells it once, to whoever
-    // asks first, and answers an end of stream from then on.
-    std::uint8_t broken = 0;
-    int fd = -1;
-};
+struct reactor_state final : native_state {};
 static_assert(sizeof(void*) != 8 || sizeof(reactor_state) <= 56);
 
 // The states by descriptor, and the generation of each registration: what is reused is never
@@ -75,29 +60,24 @@ private:
     std::size_t size_ = 0;
 };
 
-class reactor : public backend {
+class reactor : public native_backend {
 public:
     reactor(const reactor&) = delete;
     reactor& operator=(const reactor&) = delete;
     ~reactor() override;
 
-    socket_state* open(socket_kind kind, std::error_code& error) final;
-    socket_state* adopt(const loose_socket& loose, std::error_code& error) final;
-    std::error_code control(socket_state& state, control_request& asked) final;
     bool submit(operation& op) final;
     bool cancel(operation& op) final;
     void close(socket_state* state) final;
-    void wake() noexcept final;
-    time_point now() const noexcept final;
     std::size_t held() const noexcept final { return 0; }
 
 protected:
     // Descriptors from `limit` on are refused.
-    reactor(loop_core& core, int limit) noexcept : core_(core), limit_(limit) {}
+    reactor(loop_core& core, int limit) noexcept
+        : native_backend(core, mode::nonblocking), limit_(limit) {}
 
-    // Makes the descriptor that wake() writes to; 0 or the system's code.
+    // As native_backend's, below the limit.
     [[nodiscard]] int open_waker() noexcept;
-    [[nodiscard]] int waker() const noexcept { return waker_; }
     [[nodiscard]] state_table& states() noexcept { return states_; }
 
     // Frees the states that were closed since the last batch.
@@ -106,8 +86,6 @@ protected:
     void ready(reactor_state& state, std::uint32_t events, completions& finished);
     // Ends everything that waits on this socket with a system's code.
     void fail(reactor_state& state, int raw, completions& finished);
-    // The time left until then, not negative.
-    [[nodiscard]] std::int64_t nanoseconds_until(time_point until) const noexcept;
 
 private:
     // From now on the poller watches this socket, for its life; 0 or the system's code.
@@ -117,14 +95,14 @@ private:
     // Tells again what it told last, if that still holds.
     virtual void tell_again(reactor_state& state) noexcept = 0;
 
-    [[nodiscard]] reactor_state* take(int fd, socket_kind kind, int& failed) noexcept;
+    native_state* take(int fd, socket_kind kind, int& failed) noexcept final;
+    int attach(native_state& state) noexcept final;
+    int detach(native_state& state) noexcept final;
+    int listening(native_state& state) noexcept final { return attach(state); }
+    std::uint32_t& since(const native_state& state) noexcept final;
     [[nodiscard]] progress begin_connect(operation& op, reactor_state& state);
     [[nodiscard]] progress go_on_connecting(operation& op, reactor_state& state,
                                             std::uint32_t events);
-    [[nodiscard]] int release(reactor_state& state, control_request& asked) noexcept;
-    void note_connected(const reactor_state& state) noexcept;
-    [[nodiscard]] int connected_for(const reactor_state& state,
-                                    std::chrono::milliseconds& time) noexcept;
     void pause(reactor_state& state) noexcept;
     void serve_write(reactor_state& state, std::uint32_t events, completions& finished);
     // Apart from submit(), so that its commonest ways keep no registers for the others.
@@ -136,11 +114,9 @@ private:
     THOLE_APART void serve_read(reactor_state& state, completions& finished);
     void serve_accepts(reactor_state& state, completions& finished);
 
-    loop_core& core_;
     state_table states_;
     socket_state* closed_ = nullptr;  // through `next`
     int limit_;
-    int waker_ = -1;
 };
 
 // src/posix/epoll.cpp, src/posix/select.cpp

@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: BSL-1.0
 #include "core/error_table.hpp"
 #include "posix/handle.hpp"
+#include "posix/outcome.hpp"
 #include "posix/verbs.hpp"
 
 namespace thole::detail {
 namespace {
 
-// Pieces a system call, on our stack.
-constexpr std::size_t most_pieces = 64;
 // Sends that the system cut short, in one turn: a peer that reads as fast as we write must not keep
 // the others waiting (R65).
 constexpr int most_short = 8;
@@ -48,39 +47,18 @@ inline step transmit(const operation& op, int fd) noexcept {
     return {sys::send(fd, bytes, left, MSG_NOSIGNAL), left};  // R72
 }
 
-bool is_complete(const operation& op) noexcept {
-    return !wants_all(op.what) || op.count == (op.vectored ? total_length(op) : op.length);
-}
-
 progress done(operation& op) noexcept {
     settle_done(op);
     return progress::done;
 }
 
-// The connection's end is told once, to whoever asks first: it is kept for the other direction.
-bool keeps_end(reactor_state& state, int raw) noexcept {
-    if (raw == ECONNRESET || raw == ETIMEDOUT || raw == EHOSTUNREACH || raw == ENETUNREACH) {
-        state.broken = static_cast<std::uint8_t>(raw);
-        return true;
-    }
-    return false;
-}
-
 progress failed(operation& op, reactor_state& state, int raw) noexcept {
-    if (!keeps_end(state, raw) && raw == EPIPE && state.broken != 0) {
-        raw = state.broken;
-    }
-    settle_error(op, decode(acts_as(op), raw));
+    settle_failed(op, state, raw);
     return progress::done;
 }
 
-// No more will come.
-progress ended(operation& op, reactor_state& state) noexcept {
-    if (state.broken != 0) {  // a reset is never an end of stream (R106)
-        settle_error(op, decode(op.what, state.broken));
-    } else {
-        settle_own(op, errc::end_of_stream);
-    }
+progress ended(operation& op, const reactor_state& state) noexcept {
+    settle_ended(op, state);
     return progress::done;
 }
 
@@ -163,6 +141,37 @@ progress look(operation& op, reactor_state& state) noexcept {
 }
 
 }  // namespace
+
+// ---- What a transfer's end is.
+
+bool is_complete(const operation& op) noexcept {
+    return !wants_all(op.what) || op.count == (op.vectored ? total_length(op) : op.length);
+}
+
+bool keeps_end(native_state& state, int raw) noexcept {
+    if (raw == ECONNRESET || raw == ETIMEDOUT || raw == EHOSTUNREACH || raw == ENETUNREACH) {
+        state.broken = static_cast<std::uint8_t>(raw);
+        return true;
+    }
+    return false;
+}
+
+void settle_failed(operation& op, native_state& state, int raw) noexcept {
+    if (!keeps_end(state, raw) && raw == EPIPE && state.broken != 0) {
+        raw = state.broken;
+    }
+    settle_error(op, decode(acts_as(op), raw));
+}
+
+void settle_ended(operation& op, const native_state& state) noexcept {
+    if (state.broken != 0) {  // a reset is never an end of stream (R106)
+        settle_error(op, decode(op.what, state.broken));
+    } else {
+        settle_own(op, errc::end_of_stream);
+    }
+}
+
+// ---- The verbs.
 
 progress read_unusual(operation& op, reactor_state& state, ssize_t first) noexcept {
     if (is_look(op.what)) {

@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: BSL-1.0
+#include "posix/native_backend.hpp"
+
+#include "core/loop_core.hpp"
+#include "posix/handle.hpp"
+#include "posix/reactor.hpp"
+#include "posix/sys.hpp"
+
+namespace thole::detail {
+namespace {
+
+// Steps of 2^26 ns (67 ms) in 32 bits last nine years.
+constexpr int step_shift = 26;
+
+// The clock as the kernel last wrote it down, some milliseconds ago: cheap enough for each accept.
+std::int64_t coarse_now() noexcept {
+    timespec time{};
+#if defined(CLOCK_MONOTONIC_COARSE)
+    static_cast<void>(sys::clock_gettime(CLOCK_MONOTONIC_COARSE, &time));
+#else
+    static_cast<void>(sys::clock_gettime(CLOCK_MONOTONIC, &time));
+#endif
+    return std::int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec;
+}
+
+std::uint32_t coarse_steps() noexcept {
+    return static_cast<std::uint32_t>(coarse_now() >> step_shift);
+}
+
+}  // namespace
+
+native_backend::~native_backend() {
+    if (waker_ >= 0) {
+        close_handle(waker_);
+    }
+}
+
+int native_backend::open_waker() noexcept {
+    watch_forks();
+    waker_ = sys::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    return waker_ < 0 ? errno : 0;
+}
+
+// ---- Sockets.
+
+socket_state* native_backend::open(socket_kind kind, std::error_code& error) {
+    const int fd = open_handle(kind, sockets_ == mode::blocking);
+    int failed = errno;
+    native_state* state = fd < 0 ? nullptr : take(fd, kind, failed);
+    if (state == nullptr) {
+        if (fd >= 0) {
+            close_handle(fd);
+        }
+        error = system_error(failed);
+    }
+    return state;
+}
+
+socket_state* native_backend::adopt(const loose_socket& loose, std::error_code& error) {
+    if (!is_ours(loose)) {
+        loose.methods->close(loose.native);
+        error = system_error(EINVAL);
+        return nullptr;
+    }
+    const socket_kind kind{socket_role::stream, loose.peer.family()};
+    int failed = 0;
+    native_state* state = take(static_cast<int>(loose.native), kind, failed);
+    if (state != nullptr) {
+        const bool wait = sockets_ == mode::blocking;
+        if (is_blocking(loose) != wait) {  // it comes from a loop of the other kind
+            failed = set_blocking(state->fd, wait);
+        }
+        if (failed == 0) {
+            failed = attach(*state);
+        }
+        if (failed == 0) {
+            note_connected(*state);
+            return state;
+        }
+        static_cast<void>(detach(*state));
+        state->fd = -1;
+        close(state);
+    }
+    loose.methods->close(loose.native);  // an accepted one with a reset: nobody ever used it
+    error = system_error(failed);
+    return nullptr;
+}
+
+std::error_code native_backend::control(socket_state& socket, control_request& asked) {
+    auto& state = static_cast<native_state&>(socket);
+    if (asked.what == request::connected_for) {
+        return system_error(connected_for(state, asked.time));
+    }
+    if (asked.what == request::release) {
+        return system_error(release(state, asked));
+    }
+    int failed = control_handle(state.fd, asked);
+    if (failed == 0 && asked.what == request::bind) {
+        state.bound = asked.address.port() != 0;
+    }
+    if (failed == 0 && asked.what == request::listen) {
+        failed = listening(state);
+    }
+    return system_error(failed);
+}
+
+int native_backend::release(native_state& state, control_request& asked) noexcept {
+    if (state.fd < 0) {
+        return EBADF;
+    }
+    const bool wait = asked.value != 0;
+    const bool waits = sockets_ == mode::blocking;
+    if (const int failed = wait != waits ? set_blocking(state.fd, wait) : 0) {
+        return failed;
+    }
+    if (const int failed = detach(state)) {
+        return failed;
+    }
+    asked.native = static_cast<std::uintptr_t>(state.fd);
+    state.fd = -1;
+    return 0;
+}
+
+// ---- Time.
+
+void native_backend::wake() noexcept {
+    const std::uint64_t one = 1;
+    // EAGAIN: it is full of signals, so the loop is awake (R119).
+    while (sys::write(waker_, &one, sizeof one) < 0 && errno == EINTR) {
+    }
+}
+
+time_point native_backend::now() const noexcept {
+    timespec time{};
+    static_cast<void>(sys::clock_gettime(CLOCK_MONOTONIC, &time));
+    return time_point(std::chrono::seconds(time.tv_sec) + std::chrono::nanoseconds(time.tv_nsec));
+}
+
+std::int64_t native_backend::nanoseconds_until(time_point until) const noexcept {
+    const time_point at = now();
+    return until > at ? (until - at).count() : 0;
+}
+
+void native_backend::note_connected(const native_state& state) noexcept {
+    const std::uint32_t steps = coarse_steps();
+    since(state) = steps != 0 ? steps : 1;
+}
+
+int native_backend::connected_for(const native_state& state,
+                                  std::chrono::milliseconds& time) noexcept {
+    const std::uint32_t first = state.fd >= 0 ? since(state) : 0;
+    if (first == 0) {
+        return ENOTCONN;
+    }
+    const std::chrono::nanoseconds passed{std::int64_t{coarse_steps() - first} << step_shift};
+    time = std::chrono::duration_cast<std::chrono::milliseconds>(passed);
+    return 0;
+}
+
+// ---- Which there are.
+
+backend_choice platform_backend(backend_kind kind, loop_core& core) {
+    switch (kind) {
+    case backend_kind::automatic:
+        return platform_backend(default_backend(), core);
+    case backend_kind::epoll:
+#if defined(THOLE_HAVE_EPOLL)
+        return epoll_backend(core);
+#else
+        return {nullptr, system_error(EOPNOTSUPP), "epoll exists on Linux only"};
+#endif
+    case backend_kind::select:
+        return select_backend(core);
+    case backend_kind::io_uring:
+        return {nullptr, system_error(EOPNOTSUPP), "io_uring is not part of this build"};
+    case backend_kind::iocp:
+        return {nullptr, system_error(EOPNOTSUPP), "IOCP exists on Windows only"};
+    case backend_kind::sim:
+        break;
+    }
+    return {nullptr, system_error(EINVAL), "no backend of this platform"};
+}
+
+backend_kind default_backend() noexcept {
+#if defined(THOLE_HAVE_EPOLL)
+    return backend_kind::epoll;
+#else
+    return backend_kind::select;
+#endif
+}
+
+}  // namespace thole::detail
