@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
 // The server with callbacks: one struct a connection, kept for the next one.
 #include <deque>
-#include <memory>
 
 #include "peer_thole_serve.hpp"
 
@@ -11,47 +10,17 @@ namespace {
 namespace tcp = thole::tcp;
 using thole::callback;
 
-class server;
-
-class session {
-public:
-    explicit session(server& of);
-
-    void begin(tcp::socket peer) {
-        peer_ = std::move(peer);
-        read();
-    }
-
-private:
-    struct on_read {
-        session* self;
-        void operator()(thole::result<std::size_t> got) const { self->have_read(got); }
-    };
-    struct on_written {
-        session* self;
-        void operator()(thole::transfer sent) const { self->have_written(sent); }
-    };
-
-    void read();
-    void have_read(const thole::result<std::size_t>& got);
-    void have_written(const thole::transfer& sent);
-    void pour();
-    [[gnu::noinline]] void end();
-
-    server& owner_;
-    tcp::socket peer_;
-    callback<tcp::read_op, on_read> reading_{{this}};
-    callback<tcp::write_op, on_written> writing_{{this}};
-    std::unique_ptr<std::byte[]> buffer_;
-    std::uint64_t left_ = 0;  // of a source
-};
-
+template <class Session>
 class server {
 public:
     explicit server(service& s) : of(s) {}
-    void accept() { accepting_.start(of.door); }
-    void cancel() { accepting_.cancel(); }
-    void ended(session& one) {
+    void run() {
+        accept();
+        check(of.loop.run());
+        accepting_.cancel();
+        settle(of.loop);
+    }
+    void ended(Session& one) {
         idle_.push_back(&one);
         of.gone();
     }
@@ -68,76 +37,152 @@ private:
             }
         }
     };
+    void accept() { accepting_.start(of.door); }
     void begin(tcp::socket peer) {
         if (idle_.empty()) {
             idle_.push_back(&all_.emplace_back(*this));
         }
-        session& one = *idle_.back();
+        Session& one = *idle_.back();
         idle_.pop_back();
         one.begin(std::move(peer));
     }
 
     callback<tcp::accept_op, on_accept> accepting_{{this}};
-    std::deque<session> all_;
-    std::vector<session*> idle_;
+    std::deque<Session> all_;
+    std::vector<Session*> idle_;
 };
 
-session::session(server& of) : owner_(of), buffer_(new std::byte[of.of.chunk]) {}
+// What calls have_read() and have_written() of a session.
+template <class Session>
+struct on_read {
+    Session* self;
+    void operator()(thole::result<std::size_t> got) const { self->have_read(got); }
+};
+template <class Session>
+struct on_written {
+    Session* self;
+    void operator()(thole::transfer sent) const { self->have_written(sent); }
+};
 
-void session::read() {
-    const service& s = owner_.of;
-    reading_.start(peer_, std::span(buffer_.get(), s.chunk), s.until);
-}
+class echo_session {
+public:
+    explicit echo_session(server<echo_session>& of) : owner_(of), until_(of.of.until) {}
 
-void session::have_read(const thole::result<std::size_t>& got) {
-    const service& s = owner_.of;
-    if (!got) {
-        end();
-    } else if (s.kind == service_kind::echo) {
-        writing_.start(peer_, std::span<const std::byte>(buffer_.get(), *got), s.until);
-    } else if (s.kind == service_kind::sink) {
+    void begin(tcp::socket peer) {
+        peer_ = std::move(peer);
         read();
-    } else {
-        std::memcpy(&left_, buffer_.get(), sizeof left_);
-        pour();
     }
-}
-
-void session::have_written(const thole::transfer& sent) {
-    if (!sent) {
-        end();
-    } else if (left_ == 0) {
+    void have_read(const thole::result<std::size_t>& got) {
+        if (!got) {
+            end();
+            return;
+        }
+        writing_.start(peer_, std::span<const std::byte>(buffer_.all()).first(*got), until_);
+    }
+    void have_written(const thole::transfer& sent) {
+        if (!sent) {
+            end();
+            return;
+        }
         read();
-    } else {
-        left_ -= sent.count;
-        pour();
     }
-}
 
-void session::pour() {
-    const service& s = owner_.of;
-    if (left_ == 0) {
-        end();
-        return;
+private:
+    void read() { reading_.start(peer_, buffer_.all(), until_); }
+    [[gnu::noinline]] void end() {
+        peer_.close();
+        owner_.ended(*this);
     }
-    const std::size_t some = std::min<std::uint64_t>(left_, s.chunk);
-    writing_.start(peer_, std::span(s.out).first(some), s.until);
-}
 
-void session::end() {
-    left_ = 0;
-    peer_.close();
-    owner_.ended(*this);
-}
+    server<echo_session>& owner_;
+    tcp::socket peer_;
+    callback<tcp::read_op, on_read<echo_session>> reading_{{this}};
+    callback<tcp::write_op, on_written<echo_session>> writing_{{this}};
+    service::buffer buffer_{owner_.of};
+    thole::deadline until_;
+};
+
+class sink_session {
+public:
+    explicit sink_session(server<sink_session>& of) : owner_(of) {}
+
+    void begin(tcp::socket peer) {
+        peer_ = std::move(peer);
+        read();
+    }
+    void have_read(const thole::result<std::size_t>& got) {
+        if (got) {
+            read();
+        } else {
+            peer_.close();
+            owner_.ended(*this);
+        }
+    }
+
+private:
+    void read() { reading_.start(peer_, buffer_.all(), owner_.of.until); }
+
+    server<sink_session>& owner_;
+    tcp::socket peer_;
+    callback<tcp::read_op, on_read<sink_session>> reading_{{this}};
+    service::buffer buffer_{owner_.of};
+};
+
+class source_session {
+public:
+    explicit source_session(server<source_session>& of) : owner_(of) {}
+
+    void begin(tcp::socket peer) {
+        peer_ = std::move(peer);
+        const auto asked = std::as_writable_bytes(std::span(&left_, 1));
+        reading_.start(peer_, asked, owner_.of.until);
+    }
+    void have_read(const thole::transfer& got) {
+        left_ = got ? left_ : 0;
+        write();
+    }
+    void have_written(const thole::transfer& sent) {
+        left_ = sent ? left_ - sent.count : 0;
+        write();
+    }
+
+private:
+    struct on_number {
+        source_session* self;
+        void operator()(thole::transfer got) const { self->have_read(got); }
+    };
+    void write() {
+        const service& s = owner_.of;
+        if (left_ == 0) {
+            peer_.close();
+            owner_.ended(*this);
+        } else {
+            const std::size_t some = std::min<std::uint64_t>(left_, s.chunk);
+            writing_.start(peer_, std::span(s.out).first(some), s.until);
+        }
+    }
+
+    server<source_session>& owner_;
+    tcp::socket peer_;
+    callback<tcp::read_exactly_op, on_number> reading_{{this}};
+    callback<tcp::write_op, on_written<source_session>> writing_{{this}};
+    std::uint64_t left_ = 0;
+};
 
 }  // namespace
 
 void serve_by_callbacks(service& s) {
-    server all(s);
-    all.accept();
-    check(s.loop.run());
-    all.cancel();
-    settle(s.loop);
+    switch (s.kind) {
+    case service_kind::echo:
+        server<echo_session>(s).run();
+        break;
+    case service_kind::sink:
+        server<sink_session>(s).run();
+        break;
+    case service_kind::source:
+        server<source_session>(s).run();
+        break;
+    }
 }
 
 }  // namespace bench::with_thole
