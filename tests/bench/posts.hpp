@@ -67,6 +67,8 @@ void post_from_threads(const post_plan& plan, result& r, Post&& post, Run&& run)
 class lone_posts {
 public:
     explicit lone_posts(const arguments& a) : count_(a.number("n", 2000)) { pin(0); }
+    lone_posts(const lone_posts&) = delete;
+    lone_posts& operator=(const lone_posts&) = delete;
 
     // What a post does on the loop. True: it was the last one.
     bool arrived() {
