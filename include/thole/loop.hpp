@@ -4,6 +4,7 @@
 #pragma once
 
 #include <concepts>
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -38,6 +39,13 @@ struct loop_options {
     /// and backend().reason tell why. With `automatic` the environment variable THOLE_BACKEND is a
     /// wish: what cannot be had falls back to the default, and backend().reason says so.
     backend_kind backend = backend_kind::automatic;
+    /// How many bytes a buffer has that tcp::socket::receive() lends: a power of two from 64 to
+    /// 65536, so that it divides a page or is whole pages.
+    std::size_t lent_buffer_size = 4096;
+    /// How many of them may be lent at a time: 1 to 32768. Memory is taken when it is first needed,
+    /// 64 KiB at a time, and kept until the loop's end. With another number or size the loop is not
+    /// usable, and error() is std::errc::invalid_argument.
+    std::size_t lent_buffers = 16384;
 };
 
 /// Which backend a loop has, and why.
@@ -151,6 +159,10 @@ public:
     /// poll() every few milliseconds there, or run the loop on a thread of its own and post to it.
     /// Also what error() gives, and codes of the system. Loop's thread only.
     [[nodiscard]] THOLE_API result<std::uintptr_t> native_waitable() noexcept;
+
+    /// How many buffers tcp::socket::receive() has lent that have not come back. Loop's thread
+    /// only.
+    [[nodiscard]] THOLE_API std::size_t lent_buffers() const noexcept;
 
     /// Makes the run functions return as soon as the handler that runs now has ended, before any
     /// other; until restart() they return at once. Nothing is lost. Any thread.

@@ -32,6 +32,7 @@ enum class verb : std::uint8_t {
     accept_detached,  ///< listener::accept_detached
     wait_readable,    ///< socket::wait_readable
     peek,             ///< socket::peek: some bytes, which stay
+    receive,          ///< socket::receive: some bytes, in a buffer that is lent
     read,             ///< socket::read: some bytes
     read_exactly,     ///< socket::read_exactly: all that was asked for
     write,            ///< socket::write: all
@@ -103,7 +104,8 @@ struct operation_fields : runnable, timer_node, native_storage {
     bool aborted : 1 = false;     ///< the kernel's word: ended because it was cancelled
     bool vectored : 1 = false;    ///< `buffer` points to `length` spans
     bool spent : 1 = false;       ///< the backend's: a step was taken already
-    std::uint8_t unused : 4 = 0;  ///< so that all of these are set by one store
+    bool starved : 1 = false;     ///< it waits for a buffer to receive into
+    std::uint8_t unused : 3 = 0;  ///< so that all of these are set by one store
 };
 
 }  // namespace detail
@@ -158,6 +160,7 @@ protected:
         aborted = false;
         vectored = in_pieces;
         spent = false;
+        starved = false;
         unused = 0;
     }
     /// The outcome, after it finished.

@@ -12,6 +12,7 @@
 #include <thole/deadline.hpp>
 #include <thole/endpoint.hpp>
 #include <thole/options.hpp>
+#include <thole/receive.hpp>
 #include <thole/result.hpp>
 #include <thole/transfer.hpp>
 
@@ -58,6 +59,18 @@ public:
     /// The same into several buffers, filled in order.
     [[nodiscard]] awaitable<read_op> read(scatter buffers, deadline until = never) noexcept {
         return awaitable<read_op>(*this, buffers, until);
+    }
+    /// Some bytes, in a buffer that the loop lends: as read(), for connections that are idle for
+    /// long, as an idle one owns no buffer. There is at least one byte in it. The buffer goes back
+    /// when the lent_buffer goes, which may be kept as long as one likes.
+    ///
+    /// Where as many are lent as loop_options::lent_buffers says, a receive that has something to
+    /// take waits until one comes back; those that wait are served in the order in which they came
+    /// to. Nothing fails, and what cannot be taken stays in the kernel, whose peer waits in turn. A
+    /// deadline, a cancel or a close ends that as well. It takes the place of a read, and ends as
+    /// one; std::errc::not_enough_memory where there is none for a first buffer.
+    [[nodiscard]] awaitable<receive_op> receive(deadline until = never) noexcept {
+        return awaitable<receive_op>(*this, until);
     }
     /// As read(), but the bytes stay: the next read gives them again. It takes the place of a read,
     /// so that only one of both may be pending, and gives what there is at one moment: a second
@@ -228,6 +241,12 @@ void transfer_op<V, R, Byte>::prepare(socket& on, pieces_type pieces, deadline u
     this->reset(V, nullptr, on.state(), until, true);
     this->buffer = const_cast<std::span<Byte>*>(pieces.data());
     this->length = pieces.size();
+}
+
+inline void receive_op::prepare(socket& on, deadline until) noexcept {
+    reset(verb::receive, nullptr, on.state(), until);
+    drop();
+    length = 1;
 }
 
 // Its length is not used; 0 would be a transfer of nothing.

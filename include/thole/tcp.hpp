@@ -9,5 +9,6 @@
 #include <thole/detached_socket.hpp>
 #include <thole/listener.hpp>
 #include <thole/pair.hpp>
+#include <thole/receive.hpp>
 #include <thole/socket.hpp>
 #include <thole/transfer.hpp>

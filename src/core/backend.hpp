@@ -32,7 +32,7 @@ struct socket_state {
     loop_core* core = nullptr;  // null: the loop is gone, the handle that is left frees the state
     socket_state* next = nullptr;
     socket_state* prev = nullptr;
-    operation_queue reading;  // wait_readable, peek, read, read_exactly, accept
+    operation_queue reading;  // wait_readable, peek, receive, read, read_exactly, accept
     operation_queue writing;  // connect, write, write_some
     socket_kind kind;
     std::uint8_t times = 0;  // its default times' place in the loop's table; 0: it has none
@@ -141,7 +141,9 @@ public:
                                                   control_request& request) = 0;
 
     // True: it has finished (settled), nothing is pending, and nothing will be reported. False: it
-    // is pending and stands in its state's `reading` or `writing` queue. The core has checked that
+    // is pending and stands in its state's `reading` or `writing` queue. A receive takes its buffer
+    // when there is something for it, and starves where there is none (core/buffer_pool.hpp): it is
+    // submitted anew when one has come back. The core has checked that
     // the state is open, that the direction is free, that the buffer is not empty (unless it is a
     // connect or an accept), that the deadline lies ahead and that no cancel came before.
     [[nodiscard]] virtual bool submit(operation& op) = 0;
@@ -227,6 +229,10 @@ void settle_code(operation& op, const std::error_code& failed) noexcept;
 // Stands with the reads, and takes nothing.
 [[nodiscard]] constexpr bool is_look(verb what) noexcept {
     return what == verb::wait_readable || what == verb::peek;
+}
+// Takes what there is, in one step.
+[[nodiscard]] constexpr bool takes_some(verb what) noexcept {
+    return what == verb::read || what == verb::receive;
 }
 [[nodiscard]] constexpr bool is_write(verb what) noexcept { return what >= verb::write; }
 // Stands in the `writing` queue.

@@ -157,6 +157,8 @@ std::string_view to_string(verb what) noexcept {
         return "wait readable";
     case verb::peek:
         return "peek";
+    case verb::receive:
+        return "receive";
     case verb::read:
         return "read";
     case verb::read_exactly:

@@ -67,6 +67,15 @@ void choose(detail::loop_core& core, backend_kind asked) {
     take(core, standard, std::move(reason));
 }
 
+// Null: the options make no sense.
+detail::buffer_pool* lender_of(detail::loop_core& core, const loop_options& options) {
+    using detail::buffer_pool;
+    return buffer_pool::takes_size(options.lent_buffer_size) &&
+                   buffer_pool::takes_count(options.lent_buffers)
+               ? new buffer_pool(&core, options.lent_buffer_size, options.lent_buffers)
+               : nullptr;
+}
+
 }  // namespace
 
 std::string_view to_string(backend_kind kind) noexcept {
@@ -87,8 +96,16 @@ result<backend_kind> parse_backend(std::string_view name) {
     return unexpected(std::errc::invalid_argument);
 }
 
-detail::loop_core::loop_core(loop_options options) noexcept {
-    choose(*this, options.backend);
+detail::loop_core::loop_core(loop_options options) noexcept : lent(lender_of(*this, options)) {
+    if (lent != nullptr) {
+        choose(*this, options.backend);
+    } else {
+        lent.reset(new buffer_pool(this, buffer_pool::smallest, 1));
+        error = {raw_of(std::errc::invalid_argument), system_category()};
+        info = {options.backend,
+                {},
+                "lent_buffer_size is a power of two from 64 to 65536, lent_buffers 1 to 32768"};
+    }
     if (error) {
         retire();
     }
@@ -107,6 +124,8 @@ loop::~loop() {
 std::error_code loop::error() const noexcept { return core_->usable(); }
 
 const backend_info& loop::backend() const noexcept { return core_->info; }
+
+std::size_t loop::lent_buffers() const noexcept { return core_->lent->lent(); }
 
 time_point loop::now() const noexcept {
     return core_->network != nullptr ? core_->clock()

@@ -17,6 +17,7 @@
 
 #include "core/attributes.hpp"
 #include "core/backend.hpp"
+#include "core/buffer_pool.hpp"
 #include "core/frame_pool.hpp"
 #include "core/inbox.hpp"
 #include "core/queue.hpp"
@@ -84,6 +85,8 @@ struct loop_core {
     }
     // A pending one has ended by itself; it is settled.
     void finish_local(local_operation& op) noexcept;  // unusual.cpp
+    // ---- buffer_pool.cpp
+    void serve_starved() noexcept;
 
     // ---- open_sockets.cpp
     [[nodiscard]] bool fit() const noexcept { return forks == fork_count; }
@@ -106,6 +109,7 @@ struct loop_core {
     void leave(scope& gone) noexcept;
 
     frame_pool frames;  // the last to go: what the rest destroys may end there
+    std::unique_ptr<buffer_pool, let_go> lent;  // never null; goes after the network
     std::unique_ptr<backend> network;
     std::error_code error;  // why it cannot be used
     backend_info info;
@@ -167,6 +171,7 @@ private:
     [[nodiscard]] bool start_unusual(operation& op) noexcept;
     [[nodiscard]] bool start_local(local_operation& op) noexcept;
     void cancel_local(local_operation& op) noexcept;
+    void cancel_starved(operation& op) noexcept;  // buffer_pool.cpp
     [[nodiscard]] static bool refuse_second(operation& op) noexcept;
     [[nodiscard]] static bool is_empty(const operation& op) noexcept;
     [[nodiscard]] bool is_late(operation& op) noexcept;

@@ -85,6 +85,8 @@ void loop_core::cancel(operation& op, reason why) noexcept {
     }
     if (is_local(op.what)) {
         cancel_local(static_cast<local_operation&>(op));
+    } else if (op.starved) {
+        cancel_starved(op);
     } else if (network->cancel(op)) {
         finished(op);
     }

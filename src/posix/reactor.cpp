@@ -231,6 +231,9 @@ void reactor::fail(reactor_state& state, int raw, completions& finished) {
     for (operation_queue* queue : {&state.reading, &state.writing}) {
         while (operation* op = queue->front()) {
             queue->remove(*op);
+            if (op->starved) {
+                core().lent->leave_line(*op);
+            }
             settle_error(*op, decode(op->what, raw));
             finished.push(*op);
         }

@@ -39,7 +39,8 @@ int select_reactor::ask(fd_set& readable, fd_set& writable, time_point until) no
         if (state == nullptr || (state->reading.empty() && state->writing.empty())) {
             continue;
         }
-        if (!state->reading.empty()) {
+        // What waits for a buffer must not wake us for what it cannot take.
+        if (!state->reading.empty() && !state->reading.front()->starved) {
             FD_SET(fd, &readable);
         }
         if (!state->writing.empty()) {

@@ -19,6 +19,9 @@ namespace thole::detail {
 [[nodiscard]] progress start_accept(operation& op, reactor_state& state) noexcept;
 [[nodiscard]] progress finish_accept(operation& op, reactor_state& state) noexcept;
 
+// A receive: the buffer is taken when there is something for it, and goes back if there is not.
+[[nodiscard]] progress finish_receive(operation& op, reactor_state& state) noexcept;
+
 // read and read_exactly. The system is asked only where there may be something. The commonest case,
 // some bytes into one buffer, stands here in few instructions.
 [[nodiscard]] progress read_unusual(operation& op, reactor_state& state, ssize_t first) noexcept;
@@ -35,7 +38,7 @@ namespace thole::detail {
         settle_done(op);
         return progress::done;
     }
-    return read_unusual(op, state, 0);
+    return op.what == verb::receive ? finish_receive(op, state) : read_unusual(op, state, 0);
 }
 [[nodiscard]] inline progress start_read(operation& op, reactor_state& state) noexcept {
     return state.readable ? finish_read(op, state) : progress::wait_readable;
@@ -72,7 +75,7 @@ inline void reactor::ready(reactor_state& state, std::uint32_t events, completio
     if (op == nullptr) {
         return;
     }
-    if (op->what != verb::read) {
+    if (!takes_some(op->what)) {
         serve_read(state, finished);
     } else if (finish_read(*op, state) == progress::done) {
         state.reading.remove_alone();

@@ -196,6 +196,7 @@ int decode(verb what, int raw) noexcept {
         return raw == WSAEADDRINUSE || raw == WSAENOBUFS ? WSAEADDRNOTAVAIL : raw;
     case verb::wait_readable:
     case verb::peek:
+    case verb::receive:
     case verb::read:
     case verb::read_exactly:
     case verb::write:

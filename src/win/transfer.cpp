@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #include <algorithm>
 
+#include "core/loop_core.hpp"
 #include "win/handle.hpp"
 #include "win/verbs.hpp"
 
@@ -15,6 +16,10 @@ struct native_pieces {
     WSABUF pieces[most_pieces];
     DWORD count = 0;
 
+    native_pieces(std::byte* bytes, std::size_t length) noexcept : count(1) {
+        pieces[0].buf = reinterpret_cast<char*>(bytes);
+        pieces[0].len = static_cast<ULONG>(length);
+    }
     explicit native_pieces(const operation& op) noexcept {
         std::size_t room = most_bytes;
         remaining_pieces(op, most_pieces, [&](std::byte* bytes, std::size_t length) {
@@ -89,8 +94,9 @@ bool settle_step(operation& op, const iocp_state& state, int raw) noexcept {
     return true;
 }
 
-// ---- peek and wait_readable. A receive of nothing finishes when there is something. No overlapped
-// receive can peek: the ordinary kind then does.
+// ---- peek, wait_readable and receive. A receive of nothing finishes when there is something, and
+// until then no buffer is locked (R26). No overlapped receive can peek, and none should hold a lent
+// buffer while it waits: the ordinary kind then does what is asked for.
 
 call await_news(operation& op, const iocp_state& state, int& raw) noexcept {
     WSABUF nothing{};
@@ -115,35 +121,66 @@ progress end_look(operation& op, iocp_state& state, int raw) noexcept {
     return settle_failure(op, raw);
 }
 
-// False: there is nothing yet.
-bool look(operation& op, iocp_state& state) noexcept {
-    if (op.what == verb::wait_readable) {
-        settle_done(op);
-        return true;
-    }
-    if (!state.nonblocking) {
-        if (const int failed = set_blocking(state.socket, false)) {
-            static_cast<void>(settle_failure(op, failed));
-            return true;
-        }
-        state.nonblocking = true;
-    }
-    native_pieces all(op);
+enum class sight : std::uint8_t { settled, nothing_yet, starved };
+
+// Asks what there is now, without waiting.
+sight ask_now(operation& op, iocp_state& state, native_pieces& to, DWORD flags,
+              std::size_t& came) noexcept {
     DWORD seen = 0;
-    DWORD flags = MSG_PEEK;
-    if (sys::WSARecv(state.socket, all.pieces, all.count, &seen, &flags, nullptr, nullptr) != 0) {
+    if (sys::WSARecv(state.socket, to.pieces, to.count, &seen, &flags, nullptr, nullptr) != 0) {
         const int raw = sys::WSAGetLastError();
         if (raw == WSAEWOULDBLOCK) {
-            return false;
+            return sight::nothing_yet;
         }
         static_cast<void>(end_look(op, state, raw));
     } else if (seen == 0) {
         end_reading(op, state);
     } else {
-        op.count = seen;
+        came = seen;
         settle_done(op);
     }
-    return true;
+    return sight::settled;
+}
+
+sight receive_now(operation& op, iocp_state& state) noexcept {
+    auto& receiving = static_cast<tcp::receive_op&>(op);
+    buffer_pool& lender = *state.core->lent;
+    const buffer_pool::place place = lender.take();
+    if (place.bytes == nullptr) {
+        if (op.why != reason::none) {  // nothing was taken, and nobody waits any more
+            static_cast<void>(settle_failure(op, ERROR_OPERATION_ABORTED));
+            return sight::settled;
+        }
+        return lender.starve(receiving) ? sight::starved : sight::settled;
+    }
+    native_pieces whole(place.bytes, lender.size());
+    std::size_t came = 0;
+    const sight seen = ask_now(op, state, whole, 0, came);
+    if (came != 0) {
+        receiving.fill(lender, place.bytes, place.number, came);
+    } else {
+        lender.give_back(place.bytes, place.number);
+    }
+    return seen;
+}
+
+sight look(operation& op, iocp_state& state) noexcept {
+    if (op.what == verb::wait_readable) {
+        settle_done(op);
+        return sight::settled;
+    }
+    if (!state.nonblocking) {
+        if (const int failed = set_blocking(state.socket, false)) {
+            static_cast<void>(settle_failure(op, failed));
+            return sight::settled;
+        }
+        state.nonblocking = true;
+    }
+    if (op.what == verb::receive) {
+        return receive_now(op, state);
+    }
+    native_pieces all(op);
+    return ask_now(op, state, all, MSG_PEEK, op.count);
 }
 
 progress start_look(operation& op, iocp_state& state) noexcept {
@@ -151,8 +188,13 @@ progress start_look(operation& op, iocp_state& state) noexcept {
         int raw = 0;
         switch (await_news(op, state, raw)) {
         case call::finished:
-            if (look(op, state)) {
+            switch (look(op, state)) {
+            case sight::settled:
                 return progress::done;
+            case sight::starved:
+                return progress::in_line;
+            case sight::nothing_yet:
+                break;
             }
             break;
         case call::pending:
@@ -172,17 +214,25 @@ progress finish_look(operation& op, iocp_state& state) noexcept {
     if (raw != 0) {
         return end_look(op, state, raw);
     }
-    if (look(op, state)) {
+    switch (look(op, state)) {
+    case sight::settled:
         return progress::done;
+    case sight::starved:
+        return progress::in_line;
+    case sight::nothing_yet:
+        break;
     }
     return op.why == reason::none ? start_look(op, state)
                                   : settle_failure(op, ERROR_OPERATION_ABORTED);
 }
 
+// Those that wait with a receive of nothing.
+bool waits_first(verb what) noexcept { return is_look(what) || what == verb::receive; }
+
 }  // namespace
 
 progress start_transfer(operation& op, iocp_state& state) noexcept {
-    if (is_look(op.what)) {
+    if (waits_first(op.what)) {
         return start_look(op, state);
     }
     for (;;) {
@@ -202,7 +252,7 @@ progress start_transfer(operation& op, iocp_state& state) noexcept {
 }
 
 progress finish_transfer(operation& op, iocp_state& state) noexcept {
-    if (is_look(op.what)) {
+    if (waits_first(op.what)) {
         return finish_look(op, state);
     }
     const int raw = code_of(overlapped_of(op));

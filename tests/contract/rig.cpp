@@ -8,8 +8,16 @@ namespace thole::test {
 using detail::reason;
 using detail::stage;
 
-rig::rig()
-    : on(loop_options{parse_backend(backend()).value()}), core(*on.core()), net(*core.network) {
+namespace {
+
+loop_options of_run(loop_options options) {
+    options.backend = parse_backend(backend()).value();
+    return options;
+}
+
+}  // namespace
+
+rig::rig(loop_options options) : on(of_run(options)), core(*on.core()), net(*core.network) {
     INFO(on.backend().reason);
     REQUIRE_FALSE(on.error());
 }

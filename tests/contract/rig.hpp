@@ -83,7 +83,7 @@ struct socket_pair {
 
 class rig {
 public:
-    rig();
+    explicit rig(loop_options options = {});
     rig(const rig&) = delete;
     rig& operator=(const rig&) = delete;
     ~rig();

@@ -41,7 +41,8 @@ std::span<const std::byte> bulk() {
     return bytes;
 }
 
-scene::scene() : handles_before_(raw::open_handles()), held_(options_of_run()), on(*held_) {
+scene::scene(loop_options options)
+    : handles_before_(raw::open_handles()), held_(options), on(*held_) {
     REQUIRE(on.error() == no_error);
     CHECK(on.backend().name == backend());
 }

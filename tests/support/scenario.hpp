@@ -59,7 +59,7 @@ private:
 // A loop of the run's backend. When it goes, everything that was opened since must be closed.
 class scene {
 public:
-    scene();
+    explicit scene(loop_options options = options_of_run());
     scene(const scene&) = delete;
     scene& operator=(const scene&) = delete;
     ~scene();

@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: BSL-1.0
+/// \file
+/// Bytes in a buffer that the loop lends.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <utility>
+
+#include <thole/deadline.hpp>
+#include <thole/operation.hpp>
+#include <thole/result.hpp>
+
+namespace thole {
+
+namespace detail {
+
+class buffer_pool;
+
+/// What a lent buffer does at its end.
+THOLE_API void give_back(buffer_pool& lender, std::byte* bytes, std::uint32_t number) noexcept;
+
+}  // namespace detail
+
+namespace tcp {
+
+class socket;
+
+/// Received bytes, in a buffer of the loop's. Who holds this owns them: they may be changed in
+/// place, and written out from there. The destructor gives the buffer back. Move-only.
+///
+///     while (auto lent = co_await peer.receive(within(30s)))
+///         if (!co_await peer.write(lent->bytes(), within(30s))) co_return;
+///
+/// It may outlive its socket, and its loop: the memory lives until the last buffer of that loop has
+/// come back. It is given back on the loop's thread, after the loop's end too: there is no lock and
+/// no atomic in it (a debug build stops at a buffer that comes back on another thread while the
+/// loop lives). What another thread is to have is copied, or the buffer posted back.
+class lent_buffer {
+public:
+    /// Holds nothing.
+    lent_buffer() noexcept = default;
+    lent_buffer(lent_buffer&& other) noexcept
+        : lender_(other.lender_), bytes_(std::exchange(other.bytes_, nullptr)), size_(other.size_),
+          number_(other.number_) {}
+    lent_buffer& operator=(lent_buffer&& other) noexcept {
+        if (this != &other) {
+            give_back();
+            lender_ = other.lender_;
+            bytes_ = std::exchange(other.bytes_, nullptr);
+            size_ = other.size_;
+            number_ = other.number_;
+        }
+        return *this;
+    }
+    ~lent_buffer() { give_back(); }
+
+    /// What was received; nothing once it was given back.
+    [[nodiscard]] std::span<std::byte> bytes() const noexcept { return {bytes_, size()}; }
+    /// How many bytes: at least one from receive(), at most loop_options::lent_buffer_size.
+    [[nodiscard]] std::size_t size() const noexcept { return bytes_ != nullptr ? size_ : 0; }
+    /// Whether it holds nothing.
+    [[nodiscard]] bool empty() const noexcept { return bytes_ == nullptr; }
+    /// Gives the buffer back before the end of this object. Again: nothing.
+    void give_back() noexcept {
+        if (bytes_ != nullptr) {
+            detail::give_back(*lender_, std::exchange(bytes_, nullptr), number_);
+        }
+    }
+
+    /// For the library itself.
+    lent_buffer(detail::buffer_pool& lender, std::byte* bytes, std::size_t size,
+                std::uint32_t number) noexcept
+        : lender_(&lender), bytes_(bytes), size_(static_cast<std::uint32_t>(size)),
+          number_(number) {}
+
+private:
+    detail::buffer_pool* lender_ = nullptr;
+    std::byte* bytes_ = nullptr;
+    std::uint32_t size_ = 0;
+    std::uint32_t number_ = 0;  // among the lender's
+};
+
+/// The operation behind socket::receive(). While it is pending it holds no buffer.
+class receive_op : public operation {
+public:
+    using result_type = result<lent_buffer>;
+    receive_op() noexcept = default;
+    receive_op(socket& on, deadline until) noexcept { prepare(on, until); }
+    ~receive_op() { drop(); }
+    void prepare(socket& on, deadline until = {}) noexcept;
+    [[nodiscard]] result<lent_buffer> take() noexcept {
+        if (error != 0) {
+            return unexpected(failure());
+        }
+        return result<lent_buffer>(std::in_place, *lender,
+                                   static_cast<std::byte*>(std::exchange(buffer, nullptr)), count,
+                                   static_cast<std::uint32_t>(length));
+    }
+
+    /// The backend's: what was received, in that lender's buffer of that number.
+    void fill(detail::buffer_pool& from, std::byte* bytes, std::uint32_t number,
+              std::size_t size) noexcept {
+        lender = &from;
+        buffer = bytes;
+        length = number;
+        count = size;
+    }
+
+    detail::buffer_pool* lender = nullptr;  ///< of `buffer`, while there is one
+    receive_op* starved_after = nullptr;    ///< the line of those for whom there was no buffer
+    receive_op* starved_before = nullptr;   ///< the same, the other way
+
+private:
+    void drop() noexcept {
+        if (buffer != nullptr) {
+            detail::give_back(*lender, static_cast<std::byte*>(std::exchange(buffer, nullptr)),
+                              static_cast<std::uint32_t>(length));
+        }
+    }
+};
+
+}  // namespace tcp
+}  // namespace thole
