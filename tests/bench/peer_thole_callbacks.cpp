@@ -102,6 +102,88 @@ private:
     thole::deadline until_;
 };
 
+// With lent buffers: an idle connection has its socket and one operation, nothing to write with and
+// no buffer.
+class lent_session;
+
+class lent_writer {
+public:
+    void write(lent_session& from, tcp::lent_buffer got);
+
+private:
+    struct on_sent {
+        lent_writer* self;
+        void operator()(thole::transfer sent) const;
+    };
+
+    lent_session* from_ = nullptr;
+    tcp::lent_buffer bytes_;
+    callback<tcp::write_op, on_sent> writing_{{this}};
+};
+
+class lent_session {
+public:
+    explicit lent_session(server<lent_session>& of) : owner_(of) {}
+
+    void begin(tcp::socket peer) {
+        peer_ = std::move(peer);
+        receive();
+    }
+    void written(lent_writer& by, bool well) {
+        idle_writers.push_back(&by);
+        if (well) {
+            receive();
+        } else {
+            end();
+        }
+    }
+    [[nodiscard]] tcp::socket& peer() { return peer_; }
+    [[nodiscard]] thole::deadline until() const { return owner_.of.until; }
+
+private:
+    struct on_received {
+        lent_session* self;
+        void operator()(thole::result<tcp::lent_buffer> got) const {
+            if (got) {
+                self->write(std::move(*got));
+            } else {
+                self->end();
+            }
+        }
+    };
+    void receive() { receiving_.start(peer_, until()); }
+    void write(tcp::lent_buffer got) {
+        if (idle_writers.empty()) {
+            idle_writers.push_back(&writers.emplace_back());
+        }
+        lent_writer& by = *idle_writers.back();
+        idle_writers.pop_back();
+        by.write(*this, std::move(got));
+    }
+    [[gnu::noinline]] void end() {
+        peer_.close();
+        owner_.ended(*this);
+    }
+
+    static inline std::deque<lent_writer> writers;
+    static inline std::vector<lent_writer*> idle_writers;
+
+    server<lent_session>& owner_;
+    tcp::socket peer_;
+    callback<tcp::receive_op, on_received> receiving_{{this}};
+};
+
+void lent_writer::write(lent_session& from, tcp::lent_buffer got) {
+    from_ = &from;
+    bytes_ = std::move(got);
+    writing_.start(from.peer(), tcp::const_bytes(bytes_.bytes()), from.until());
+}
+
+void lent_writer::on_sent::operator()(thole::transfer sent) const {
+    self->bytes_.give_back();
+    self->from_->written(*self, sent.error == std::error_code{});
+}
+
 class sink_session {
 public:
     explicit sink_session(server<sink_session>& of) : owner_(of) {}
@@ -174,7 +256,11 @@ private:
 void serve_by_callbacks(service& s) {
     switch (s.kind) {
     case service_kind::echo:
-        server<echo_session>(s).run();
+        if (s.receive) {
+            server<lent_session>(s).run();
+        } else {
+            server<echo_session>(s).run();
+        }
         break;
     case service_kind::sink:
         server<sink_session>(s).run();

@@ -20,6 +20,23 @@ task<> echo(service& s, tcp::socket peer) {
     s.gone();
 }
 
+// The write's operation is in a frame of its own, which is there only while something is written:
+// the idle connection's frame holds one operation, and no buffer.
+task<bool> answer(service& s, tcp::socket& peer, tcp::const_bytes bytes) {
+    const thole::transfer sent = co_await peer.write(bytes, s.until);
+    co_return sent.error == std::error_code{};
+}
+
+task<> echo_lent(service& s, tcp::socket peer) {
+    while (auto lent = co_await peer.receive(s.until)) {
+        if (!co_await answer(s, peer, lent->bytes())) {
+            break;
+        }
+    }
+    peer.close();
+    s.gone();
+}
+
 task<> sink(service& s, tcp::socket peer) {
     const service::buffer lent(s);
     const std::span<std::byte> buffer = lent.all();
@@ -46,7 +63,7 @@ task<> source(service& s, tcp::socket peer) {
 }
 
 task<> accept_all(service& s) {
-    const auto one = s.kind == service_kind::echo   ? echo
+    const auto one = s.kind == service_kind::echo   ? (s.receive ? echo_lent : echo)
                      : s.kind == service_kind::sink ? sink
                                                     : source;
     while (auto peer = co_await s.door.accept()) {

@@ -18,7 +18,7 @@ service_kind kind_of(const arguments& given) {
 }  // namespace
 
 service::service(thole::loop& on, thole::tcp::listener at, const arguments& given, const setup& how)
-    : loop(on), door(std::move(at)), kind(kind_of(given)),
+    : loop(on), door(std::move(at)), kind(kind_of(given)), receive(given.number("receive", 0) != 0),
       chunk(static_cast<std::size_t>(given.number("chunk", 1024))), until(how.until),
       out(kind == service_kind::source ? chunk : 0, std::byte{'y'}),
       exit_after_(given.number("exit_after", 0)) {}

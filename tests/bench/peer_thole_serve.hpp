@@ -40,6 +40,7 @@ public:
     thole::loop& loop;
     thole::tcp::listener door;
     const service_kind kind;
+    const bool receive;  // into lent buffers
     const std::size_t chunk;
     const thole::deadline until;
     const std::vector<std::byte> out;  // what a source sends
