@@ -94,7 +94,8 @@ int listen_below_ephemeral() {
     die("no port below the ephemeral ones");
 }
 
-// A forked child that accepts and resets, so that nothing of it is in the peer's counts.
+// A forked child that accepts, so that nothing of it is in the peer's counts. It closes what it
+// has long after the peer has: a reset that overtakes the connect's event would cost a call.
 class acceptor {
 public:
     explicit acceptor(bool ephemeral, const std::string& cores)
@@ -118,11 +119,13 @@ public:
 
 private:
     [[noreturn]] void accept_all() const {
+        std::vector<int> held(4096, -1);
         pollfd readable{door_, POLLIN, 0};
-        for (;;) {
+        for (std::size_t at = 0;;) {
             poll(&readable, 1, -1);
             for (int fd; (fd = accept4(door_, nullptr, nullptr, SOCK_CLOEXEC)) >= 0;) {
-                close(fd);
+                close(std::exchange(held[at], fd));
+                at = at + 1 == held.size() ? 0 : at + 1;
             }
         }
     }

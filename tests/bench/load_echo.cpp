@@ -26,12 +26,12 @@ std::vector<int> dial_many(int port, std::size_t count) {
     return all;
 }
 
-// closed: each connection sends its next request when it has its answer; burst: all send, then
-// all wait, so that the server's batch has a fixed size.
+// closed: each connection sends its next request when it has its answer; burst: `active` of them
+// send, then all wait, so that the server's batch has a fixed size; then the next ones.
 class echo_clients {
 public:
-    echo_clients(int port, std::size_t count, std::size_t size, bool burst)
-        : size_(size), burst_(burst), bytes_(std::max<std::size_t>(size, 65536)) {
+    echo_clients(int port, std::size_t count, std::size_t size, bool burst, std::size_t active)
+        : size_(size), burst_(burst), active_(active), bytes_(std::max<std::size_t>(size, 65536)) {
         for (const int fd : dial_many(port, count)) {
             no_delay(fd);
             never_block(fd);
@@ -83,10 +83,9 @@ private:
         }
     }
     void send_all() {
-        for (connection& c : all_) {
-            if (sent_ < target_) {
-                request(c);
-            }
+        for (std::size_t i = 0; i < active_ && sent_ < target_; ++i) {
+            request(all_[next_]);
+            next_ = next_ + 1 == all_.size() ? 0 : next_ + 1;
         }
     }
     void receive(connection& c) {
@@ -111,6 +110,7 @@ private:
     int poll_ = epoll_create1(EPOLL_CLOEXEC);
     std::size_t size_;
     bool burst_;
+    std::size_t active_, next_ = 0;
     std::vector<connection> all_;
     std::vector<char> bytes_;
     long sent_ = 0, done_ = 0, target_ = 0;
@@ -118,7 +118,7 @@ private:
 
 }  // namespace
 
-// conns=64 n=500000 size=64 chunk=1024 mode=closed|burst
+// conns=64 n=500000 size=64 chunk=1024 mode=closed|burst active= (in a burst: all by default)
 bool load_echo(const arguments& a, result& r) {
     const long conns = a.number("conns", 64);
     const long n = a.number("n", 500'000);
@@ -126,7 +126,8 @@ bool load_echo(const arguments& a, result& r) {
     {
         echo_clients clients(s.port(), static_cast<std::size_t>(conns),
                              static_cast<std::size_t>(a.number("size", 64)),
-                             a.text("mode", "closed") == "burst");
+                             a.text("mode", "closed") == "burst",
+                             static_cast<std::size_t>(a.number("active", conns)));
         if (const long warm = a.number("warm", n / 10); warm > 0) {
             clients.run(warm);
         }

@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: BSL-1.0
+"""The peers, and how one of them is run."""
+import dataclasses
+import json
+import os
+import pathlib
+import signal
+import subprocess
+
+BY_LOAD = ('echo', 'accept', 'stream', 'idle', 'connect')
+LACKS = 3  # the exit code of a peer without the workload
+
+
+class Failed(Exception):
+    pass
+
+
+class Lacking(Exception):
+    pass
+
+
+@dataclasses.dataclass(frozen=True)
+class Peer:
+    name: str
+    program: str
+    words: tuple = ()
+    package: str = ''  # Debian's, whose absence leaves it out
+
+
+def thole(name, backend, style):
+    return Peer(name, 'peer_thole', (f'backend={backend}', f'style={style}'))
+
+
+ALL = (
+    thole('thole', 'epoll', 'callback'),
+    thole('thole_coroutine', 'epoll', 'coroutine'),
+    thole('thole_uring', 'io_uring', 'callback'),
+    thole('thole_uring_coroutine', 'io_uring', 'coroutine'),
+    thole('thole_select', 'select', 'callback'),
+    Peer('raw_epoll', 'peer_raw_epoll'),
+    Peer('raw_uring', 'peer_raw_uring', package='liburing-dev'),
+    Peer('asio', 'peer_asio', package='libboost1.81-dev'),
+    Peer('asio_fast', 'peer_asio_fast', package='libboost1.81-dev'),
+    Peer('asio_coroutine', 'peer_asio_coroutine', package='libboost1.81-dev'),
+    Peer('libuv', 'peer_libuv', package='libuv1-dev'),
+    Peer('libevent', 'peer_libevent', package='libevent-dev'),
+)
+NOT_BY_DEFAULT = ('thole_select',)
+
+
+def is_thole(name):
+    return name.startswith('thole')
+
+
+def run_bounded(line, timeout):
+    """(exit code, output, errors). After the time the whole process group is ended: Failed."""
+    process = subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                               stdin=subprocess.DEVNULL, start_new_session=True)
+    try:
+        output, errors = process.communicate(timeout=timeout)
+        return process.returncode, output, errors
+    except subprocess.TimeoutExpired:
+        raise Failed(f'no end after {timeout} s') from None
+    finally:
+        if process.returncode is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.communicate()
+
+
+class Bench:
+    """The folder with the peers, and the time that one run may take."""
+
+    def __init__(self, folder, timeout=60):
+        self.folder = pathlib.Path(folder).resolve()
+        self.timeout = timeout
+
+    def command(self, peer, workload, words, wrap=()):
+        """The command line; `wrap` stands before the peer's own process."""
+        program = str(self.folder / peer.program)
+        if workload in BY_LOAD:
+            line = [str(self.folder / 'load'), workload, f'peer={program}', f'name={peer.name}']
+            line += [f's.{word}' for word in peer.words]
+            return line + list(words) + ([f'wrap={" ".join(wrap)}'] if wrap else [])
+        return [*wrap, program, workload, f'name={peer.name}', *peer.words, *words]
+
+    def run(self, peer, workload, words, wrap=(), timeout=None):
+        """The record that the run printed. Lacking, or Failed with the reason."""
+        line = self.command(peer, workload, words, wrap)
+        code, output, errors = run_bounded(line, timeout or self.timeout)
+        if code == LACKS:
+            raise Lacking(errors.strip())
+        rows = [text for text in output.splitlines() if text.startswith('{')]
+        if code or not rows:
+            last = errors.strip().splitlines()[-1:] or ['it said nothing']
+            raise Failed(f'exit {code}: {last[0]}')
+        return json.loads(rows[-1])
+
+    def find(self, wanted=()):
+        """(peers that run here, {name: why it does not}); `wanted` are names, all but a few."""
+        names = wanted or [peer.name for peer in ALL if peer.name not in NOT_BY_DEFAULT]
+        here, absent = [], {}
+        for peer in ALL:
+            if peer.name not in names:
+                continue
+            if not (self.folder / peer.program).exists():
+                absent[peer.name] = f'not built, {peer.package or "its source"} is missing'
+                continue
+            try:
+                if is_thole(peer.name):  # its backend may be absent
+                    self.run(peer, 'post', ['mode=single', 'n=1000'])
+                here.append(peer)
+            except (Failed, Lacking) as error:
+                absent[peer.name] = str(error)
+        return here, absent
