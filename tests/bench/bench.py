@@ -143,8 +143,9 @@ def run_growth(session):
             session.failed(f'{row["workload"]} {row["peer"]}', row['failed'])
         rows.append(row)
     for round_number in range(0 if session.given.counts else session.given.rounds):
-        for key, command, words in growth.timed_runs():
-            for peer in random.sample(chosen, len(chosen)):
+        for what, key, command, words in growth.timed_runs():
+            own = [peer for peer in chosen if growth.takes_part(what, peer.name)]
+            for peer in random.sample(own, len(own)):
                 record = session.run(
                     key, peer.name, round_number,
                     lambda peer=peer: session.bench.run(peer, command, words))
@@ -173,7 +174,7 @@ def run_floor(session):
         print(f'  {row["workload"]:40} {row["ns"]:10.1f}')
 
 
-def parse():
+def parse(words=None):
     known = dict.fromkeys((*workloads.GROUPS, *counting.GROUPS, *BY_NAME_ONLY))
     parser = argparse.ArgumentParser(prog='bench', description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -184,7 +185,7 @@ def parse():
     parser.add_argument('--json', type=pathlib.Path)
     parser.add_argument('--counts', action='store_true')
     parser.add_argument('--quick', action='store_true')
-    given = parser.parse_args()
+    given = parser.parse_intermixed_args(words)  # workloads may stand after options
     unknown = [word for word in given.workload if word not in known]
     names = [peer.name for peer in peers.ALL]
     unknown += [name for name in given.peers if name not in names]

@@ -4,10 +4,11 @@ flat, and CPU time, which is compared with the raw peer's at the same number.
 
 Ten of the connections are busy at a time, whatever their number, so that a batch stays one size.
 """
-from runner import counting, verdicts
+from runner import counting, verdicts, workloads
 from runner.peers import Failed, Lacking, is_thole
 
 NAMES = ('thole', 'thole_coroutine', 'thole_uring', 'thole_uring_coroutine', 'raw_epoll')
+WITH_TIMERS = ('thole', 'raw_epoll')  # no kernel in them, and a sleeping coroutine is more than one
 RAW = 'raw_epoll'
 FLAT, BESIDE_RAW = 1.05, 1.1
 BUSY = ('active=10', 'warm=0', 'mode=burst', 'cores=same')
@@ -21,6 +22,10 @@ def kinds():
         yield 'timers', 'timers', number, ('mode=churn', f'live={number}')
 
 
+def takes_part(what, name):
+    return what == 'echo' or name in WITH_TIMERS
+
+
 def point(what, number):
     return f'growth_{what}_{number}'
 
@@ -31,6 +36,8 @@ def count(bench, peers, say):
         lengths = (2000, 42_000) if what == 'echo' else (100_000, 300_000)
         counted = counting.Counted(point(what, number), 'growth', command, what, words, *lengths)
         for peer in peers:
+            if not takes_part(what, peer.name):
+                continue
             row = {'workload': counted.key, 'kind': counting.INSTRUCTIONS, 'peer': peer.name}
             say(f'{counted.key} {peer.name}')
             try:
@@ -43,10 +50,10 @@ def count(bench, peers, say):
 
 
 def timed_runs():
-    """(key, command, words) of what is timed in each round."""
+    """(what, key, command, words) of what is timed in each round."""
     for what, command, number, words in kinds():
-        n = 10_000 if what == 'echo' else 1_000_000
-        yield point(what, number), command, (f'n={n}', *words)
+        n = 10_000 if what == 'echo' else 500_000
+        yield what, point(what, number), command, (f'n={n}', *words)
 
 
 def verdict_rows(rows, table, names):
@@ -56,7 +63,7 @@ def verdict_rows(rows, table, names):
     for what in ('echo', 'timers'):
         numbers = [number for kind, _, number, _ in kinds() if kind == what]
         print(f'\n{what}: instructions an operation, CPU ns, CPU / {RAW} at that number')
-        for name in names:
+        for name in filter(lambda name, what=what: takes_part(what, name), names):
             own = [counts.get((point(what, number), name)) for number in numbers]
             cells = []
             for number, instructions in zip(numbers, own):
@@ -68,17 +75,12 @@ def verdict_rows(rows, table, names):
                     words.append(verdicts.shown(ratio))
                 cells.append(' '.join(words))
                 if is_thole(name):
-                    figure = verdict_figure(key, name)
+                    figure = workloads.Figure(key, name, BESIDE_RAW, RAW)
                     judged.append((f'{key} CPU {name}', table.judge(figure)))
             print(f'  {name:22} ' + '   '.join(cells))
             if is_thole(name):
                 judged.append((f'growth of instructions, {what} {name}', flat(own)))
     return judged
-
-
-def verdict_figure(key, name):
-    from runner.workloads import Figure
-    return Figure(key, name, BESIDE_RAW, RAW)
 
 
 def flat(counts):

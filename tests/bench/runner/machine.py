@@ -29,9 +29,10 @@ def describe():
         name, _, version = line.partition(' ')
         versions[name] = version
     here = pathlib.Path(__file__).parent
+    system = platform.freedesktop_os_release()['PRETTY_NAME']
     return {'kind': 'machine', 'processor': processor(), 'cores': os.cpu_count(),
             'memory_mb': os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') // 2 ** 20,
-            'kernel': platform.release(), 'system': platform.freedesktop_os_release()['PRETTY_NAME'],
+            'kernel': platform.release(), 'system': system,
             'compiler': output(os.environ.get('CXX', 'c++'), '--version').partition('\n')[0],
             'packages': versions, 'load': os.getloadavg()[0],
             'commit': output('git', '-C', str(here), 'describe', '--always', '--dirty')}
