@@ -57,7 +57,7 @@ struct runnable {
 };
 
 /// An entry of the timer wheel. `due` counts nanoseconds of the loop's clock; its lowest bit tells
-/// a lone timer (1) from an operation's (0).
+/// a lone timer (1) from an operation's (0). While it is negative, the entry waits for the clock.
 struct timer_node {
     timer_node* later = nullptr;
     timer_node* earlier = nullptr;

@@ -25,7 +25,7 @@ time_point loop_core::next_deadline() noexcept {
         !loopless().empty()) {
         return clock();
     }
-    return wheel.empty() ? time_point::max() : time_point(std::chrono::nanoseconds(wheel.next()));
+    return time_point(std::chrono::nanoseconds(wheel.next()));
 }
 
 std::error_code loop_core::waitable(std::uintptr_t& handle) noexcept {

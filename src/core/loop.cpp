@@ -108,6 +108,8 @@ detail::loop_core::loop_core(loop_options options) noexcept : lent(lender_of(*th
     }
     if (error) {
         retire();
+    } else {
+        wheel.begin(clock().time_since_epoch().count());
     }
 }
 

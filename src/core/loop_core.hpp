@@ -141,6 +141,13 @@ struct loop_core {
     // ---- timer.cpp
     [[nodiscard]] std::error_code arm(timer& lone, deadline until) noexcept;
     void disarm(timer& lone) noexcept;
+    THOLE_APART std::error_code arm_unusual(timer& lone, deadline until) noexcept;
+    // Before something is armed: a long turn's timers are placed by a look at the clock.
+    void make_room() noexcept {
+        if (wheel.full()) [[unlikely]] {
+            wheel.place(clock().time_since_epoch().count());
+        }
+    }
     void call(timer_node& lone);
 
 private:

@@ -183,12 +183,13 @@ std::error_code loop_core::run(const run_limits& limits, std::size_t& handled) {
             if (!has_work()) {
                 return {};
             }
-            until = wheel.empty()
-                        ? end
-                        : std::min(end, time_point(std::chrono::nanoseconds(wheel.next())));
+            until = std::min(end, time_point(std::chrono::nanoseconds(wheel.next())));
         }
         if (const std::error_code failed = pause(until)) {
             return failed;
+        }
+        if (ready.empty()) {  // a timer may have ended the wait: what is due needs no second one
+            settle_timers();
         }
     }
 }

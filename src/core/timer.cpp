@@ -53,20 +53,29 @@ result<void> sleep_op::take() noexcept {
 namespace detail {
 
 std::error_code loop_core::arm(timer& lone, deadline until) noexcept {
-    disarm(lone);
-    if (!fit()) {
+    const std::int64_t word = until.word();
+    if (word == 0 || !fit() || wheel.full() || lone.due == expired_mark) [[unlikely]] {
+        return arm_unusual(lone, until);
+    }
+    if (lone.armed()) {
+        wheel.arm_again(lone, word);
+    } else {
+        ++pending;
+        wheel.arm(lone, word, 1);
+    }
+    return error;  // none
+}
+
+std::error_code loop_core::arm_unusual(timer& lone, deadline until) noexcept {
+    make_room();
+    if (until == never || !fit()) {
+        disarm(lone);
         return usable();
     }
-    if (until.kind() == deadline::form::never) {
-        return {};
+    if (lone.due == expired_mark) {
+        disarm(lone);
     }
-    ++pending;
-    if (until.kind() == deadline::form::relative) {
-        wheel.arm_after(lone, until.count(), 1);
-    } else {
-        wheel.arm_at(lone, until.count(), 1);
-    }
-    return {};
+    return arm(lone, until);
 }
 
 void loop_core::disarm(timer& lone) noexcept {
@@ -76,6 +85,7 @@ void loop_core::disarm(timer& lone) noexcept {
     --pending;
     if (lone.due == expired_mark) {
         timer_list::unlink(lone);  // it waited for its call
+        lone.due = 0;
     } else {
         wheel.disarm(lone);
     }
@@ -84,6 +94,7 @@ void loop_core::disarm(timer& lone) noexcept {
 void loop_core::call(timer_node& expired_one) {
     auto& lone = static_cast<timer&>(expired_one);
     --pending;
+    lone.due = 0;
     lone.run_(lone.context_);
 }
 

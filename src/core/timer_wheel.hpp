@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: BSL-1.0
-// A hierarchical timing wheel: O(1) arm and disarm, nothing ever fires early.
+// A hierarchical timing wheel: O(1) arm, re-arm and disarm, nothing ever fires early.
 #pragma once
 
+#include <cassert>
+#include <cstddef>
 #include <cstdint>
+#include <limits>
 
 #include <thole/deadline.hpp>
 #include <thole/operation.hpp>
@@ -18,6 +21,10 @@ public:
 
     [[nodiscard]] bool empty() const noexcept { return head_.later == &head_; }
     [[nodiscard]] timer_node* front() const noexcept { return head_.later; }
+    // What comes after `node`, null at the end.
+    [[nodiscard]] timer_node* after(const timer_node& node) const noexcept {
+        return node.later == &head_ ? nullptr : node.later;
+    }
 
     void push(timer_node& node) noexcept {
         node.later = &head_;
@@ -34,7 +41,6 @@ public:
         node.earlier->later = node.later;
         node.later->earlier = node.earlier;
         node.later = nullptr;
-        node.earlier = nullptr;
     }
 
 private:
@@ -42,47 +48,112 @@ private:
 };
 
 // Ticks of 2^16 ns (65.5 µs); eight levels of 64 slots reach beyond any 64-bit time. A node's due
-// time is rounded up to a tick, and a tick is over before its nodes fire.
+// time is rounded up to a tick, or to a coarser step of at most a thousandth of the time that was
+// left, so that many far deadlines share a wake. A tick is over before its nodes fire.
 //
-// A node armed with a duration stays apart (`fresh`) until settle(), which the loop calls with the
-// clock once a turn: so no call reads the clock, a timer that is disarmed in the same turn never
-// touches the wheel, and a duration counts from no earlier than the call.
+// What is armed waits for the clock (`waiting_`) until settle(), which the loop calls once a turn:
+// so no call reads the clock, a node that is disarmed in the same turn never touches the wheel,
+// and a duration counts from no earlier than the call.
+//
+// A node that is armed again for a later time stays in its slot, and moves on when that is due.
 class timer_wheel {
 public:
-    explicit timer_wheel(std::int64_t now) noexcept : tick_(now >> tick_shift) {}
+    static constexpr int tick_shift = 16;
 
-    // `kind` becomes the lowest bit of the due time: 1 marks a lone timer.
-    void arm_at(timer_node& node, std::int64_t when, int kind = 0) noexcept;
-    void arm_after(timer_node& node, std::int64_t duration, int kind = 0) noexcept;
-    void disarm(timer_node& node) noexcept;
+    explicit timer_wheel(std::int64_t now) noexcept { begin(now); }
+    // Nothing is armed yet.
+    void begin(std::int64_t now) noexcept {
+        tick_ = now >> tick_shift;
+        clock_ = now;
+    }
 
-    [[nodiscard]] bool empty() const noexcept { return count_ == 0; }
+    // `word` is that of a deadline: above 0 a duration, below 0 a point of the clock. `kind`
+    // becomes the lowest bit of the due time: 1 marks a lone timer. Not while full().
+    void arm(timer_node& node, std::int64_t word, int kind = 0) noexcept {
+        assert(!node.armed());
+        node.later = node.earlier = &node;  // in no list
+        wait_for_clock(node, word, kind);
+    }
+    // The same for a node that is armed, in place of its earlier time. Not while full().
+    void arm_again(timer_node& node, std::int64_t word) noexcept;
+    void disarm(timer_node& node) noexcept {
+        if (node.due <= soonest_) {
+            forget(node);
+        } else {
+            timer_list::unlink(node);
+        }
+    }
 
-    // Places what is fresh and moves what is due by `now` to `expired`.
+    [[nodiscard]] bool empty() noexcept {
+        return waiting_count_ == 0 && (used_levels_ == 0 || next_used().level == levels);
+    }
+
+    // Too many wait for the clock: place() first.
+    [[nodiscard]] bool full() const noexcept { return waiting_count_ == most_waiting; }
+    // Places what waits; `now` was read after it was armed.
+    void place(std::int64_t now) noexcept;
+
+    // Places what waits and moves what is due by `now` to `expired`.
     void settle(std::int64_t now, timer_list& expired) noexcept;
     // No later than this something has to be done; never later than the next due time, and exactly
-    // it when that is near. Call after settle(), with at least one node armed.
+    // it unless many share its slot. Call after settle(), with at least one node armed.
     [[nodiscard]] std::int64_t next() noexcept;
     // Takes out any node, due or not; null when empty.
     [[nodiscard]] timer_node* take_any() noexcept;
 
 private:
-    static constexpr int tick_shift = 16;
-    static constexpr int level_shift = 6;
-    static constexpr int levels = 8;
-    static constexpr int slots = 1 << level_shift;
+    static constexpr unsigned level_shift = 6;
+    static constexpr unsigned levels = 8;
+    static constexpr unsigned slots = 1U << level_shift;
+    static constexpr std::int64_t most_waiting = 64;
+    static constexpr std::int64_t waiting_mark = std::numeric_limits<std::int64_t>::min() + 2;
+    static constexpr std::int64_t unknown = -1;  // later than any that waits, before any in a slot
 
-    void place(timer_node& node) noexcept;
+    struct waiting {
+        timer_node* node;  // null: disarmed; never the last
+        std::int64_t word;
+        std::int64_t before;  // the time it had, of one that stands in a slot
+    };
+    struct place_of_slot {
+        unsigned level;  // `levels`: there is none
+        unsigned slot;
+        std::int64_t tick;  // the first of it
+    };
+
+    waiting& wait_for_clock(timer_node& node, std::int64_t word, std::int64_t kind) noexcept {
+        assert(!full());
+        waiting& entry = waiting_[waiting_count_];
+        entry.node = &node;
+        entry.word = word;
+        node.due = waiting_mark + 2 * waiting_count_ + kind;
+        ++waiting_count_;
+        return entry;
+    }
+    [[nodiscard]] static bool is_loose(const timer_node& node) noexcept {
+        return node.later == &node;
+    }
+    [[nodiscard]] waiting& waiting_of(const timer_node& node) noexcept {
+        return waiting_[(node.due - waiting_mark) >> 1];
+    }
+    [[nodiscard]] timer_list& list_at(unsigned level, unsigned slot) noexcept {
+        return lists_[level * slots + slot];
+    }
+    void forget(timer_node& node) noexcept;
+    timer_list& insert(timer_node& node) noexcept;
+    void spread(timer_list& list, timer_list* expired) noexcept;
     void advance(std::int64_t target, timer_list& expired) noexcept;
     void cascade() noexcept;
-    void fire(int slot, timer_list& expired) noexcept;
-    [[nodiscard]] std::int64_t next_used(std::int64_t from) noexcept;
+    [[nodiscard]] place_of_slot next_used() noexcept;
+    [[nodiscard]] std::int64_t first_tick(const place_of_slot& at) noexcept;
 
-    timer_list fresh_;
-    timer_list wheel_[levels][slots];
-    std::uint64_t used_[levels] = {};  // a bit a slot that may hold nodes
-    std::int64_t tick_;                // every tick before this one is over
-    std::size_t count_ = 0;            // armed, fresh ones included
+    std::int64_t tick_;               // every tick before this one is over
+    std::int64_t clock_;              // as it was read last
+    std::int64_t soonest_ = unknown;  // what next() gives, with the lowest bit set
+    std::int64_t waiting_count_ = 0;
+    unsigned used_levels_ = 0;         // a bit a level that may hold nodes
+    std::uint64_t used_[levels] = {};  // a bit a slot
+    waiting waiting_[most_waiting];
+    timer_list lists_[levels * slots];
 };
 
 }  // namespace thole::detail

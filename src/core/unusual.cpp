@@ -54,11 +54,8 @@ bool loop_core::refuse_second(operation& op) noexcept {
 bool loop_core::is_empty(const operation& op) noexcept { return total_length(op) == 0; }
 
 void loop_core::arm(operation& op) noexcept {
-    if (op.due > 0) {
-        wheel.arm_after(op, op.due);
-    } else {
-        wheel.arm_at(op, -op.due);
-    }
+    make_room();
+    wheel.arm(op, op.due);
 }
 
 bool loop_core::has_passed(std::int64_t word) const noexcept {

@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: BSL-1.0
+#include "support/test.hpp"
+
+#include <algorithm>
+#include <cstdint>
+#include <limits>
+#include <map>
+#include <random>
+#include <vector>
+
+#include "unit/timer_wheel_rig.hpp"
+
+namespace {
+
+using thole::test::even;
+using thole::test::fire;
+using thole::test::lasting;
+using thole::test::point;
+using thole::test::second;
+using thole::test::slack;
+using thole::test::tick;
+using thole::test::timer_node;
+using thole::test::timer_wheel;
+
+// The wheel against a sorted list, under random arming, re-arming, disarming and advancing.
+struct model {
+    struct times {
+        std::int64_t due;
+        std::int64_t latest;
+    };
+    std::int64_t now;
+    timer_wheel wheel;
+    std::vector<timer_node> nodes;
+    std::map<timer_node*, times> due;           // armed, and when
+    std::map<timer_node*, std::int64_t> fresh;  // the words of those that wait for the clock
+    std::mt19937_64 random;
+
+    model(std::int64_t start, std::size_t size, std::uint64_t seed)
+        : now(start), wheel(start), nodes(size), random(seed) {}
+
+    std::int64_t some_duration() {
+        const auto spread = static_cast<int>(random() % 57);
+        const auto n = static_cast<std::int64_t>(random() & ((std::uint64_t{1} << spread) - 1));
+        return even(random() % 20 == 0 ? -n : n);
+    }
+    void see_clock() {
+        for (const auto& [node, word] : fresh) {
+            const std::int64_t when = word == thole::within(std::chrono::seconds(0)).word() ? now
+                                      : word > 0 ? now + word
+                                                 : -word;
+            due[node] = {when, std::max(when, now) + slack(when - now)};
+        }
+        fresh.clear();
+    }
+    void arm(timer_node& node) {
+        if (wheel.full()) {
+            see_clock();
+            wheel.place(now);
+        }
+        const std::int64_t after = some_duration();
+        const std::int64_t word = random() % 2 == 0 ? point(now + after) : lasting(after);
+        if (node.armed()) {
+            wheel.arm_again(node, word);
+        } else {
+            wheel.arm(node, word);
+        }
+        due.erase(&node);
+        fresh[&node] = word;
+    }
+    void disarm(timer_node& node) {
+        wheel.disarm(node);
+        due.erase(&node);
+        fresh.erase(&node);
+    }
+    void advance(std::int64_t to) {
+        now = to;
+        see_clock();
+        for (timer_node* node : fire(wheel, now)) {
+            REQUIRE(due.contains(node));
+            REQUIRE(due[node].due <= now);  // never early
+            due.erase(node);
+        }
+        for (const auto& [node, when] : due) {
+            REQUIRE(node->armed());
+            REQUIRE(when.latest > now);
+        }
+        REQUIRE(wheel.empty() == due.empty());
+        if (!due.empty()) {
+            std::int64_t first = std::numeric_limits<std::int64_t>::max();
+            for (const auto& [node, when] : due) {
+                first = std::min(first, when.latest);
+            }
+            REQUIRE(wheel.next() <= first);  // sleeping until then is not too late
+        }
+    }
+};
+
+void compare(std::int64_t start, std::uint64_t seed, int steps) {
+    model m(start, 200, seed);
+    for (int i = 0; i < steps; ++i) {
+        timer_node& node = m.nodes[m.random() % m.nodes.size()];
+        if (node.armed() && m.random() % 3 == 0) {
+            m.disarm(node);
+        } else {
+            m.arm(node);
+        }
+        const auto kind = m.random() % 16;
+        if (kind == 0) {
+            m.advance(m.now);
+        } else if (kind == 1) {
+            m.advance(m.now + std::max<std::int64_t>(m.some_duration() >> 12, 0));
+        } else if (kind == 2 && m.fresh.empty() && !m.due.empty()) {
+            m.advance(std::max(m.now, even(m.wheel.next())));
+        } else if (kind < 5) {
+            m.advance(m.now + even(static_cast<std::int64_t>(m.random() % (3 * tick))));
+        }
+    }
+}
+
+THOLE_TEST("the wheel against a sorted list", "[timer_wheel]") {
+    for (std::uint64_t seed = 1; seed <= 12; ++seed) {
+        CAPTURE(seed);
+        compare(0, seed, 1500);
+        compare(even(1'763'000'000 * second), seed, 1500);
+        compare(64 * 64 * 64 * tick - 4 * tick, seed, 1500);  // just before many levels turn over
+    }
+}
+
+}  // namespace
