@@ -59,6 +59,7 @@ class Session:
             return None
         self.say(f'round {round_number + 1}: {key} {name}')
         row = {'kind': 'run', 'key': key, 'peer': name, 'round': round_number}
+        begun = time.monotonic()
         try:
             record = read()
         except Lacking:
@@ -68,7 +69,7 @@ class Session:
             self.failed(f'{key} {name}, round {round_number + 1}', error)
             self.write({**row, 'failed': str(error)})
             return None
-        self.write({**record, **row})
+        self.write({**record, **row, 'took': round(time.monotonic() - begun, 3)})
         return record
 
     def close(self):

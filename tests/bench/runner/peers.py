@@ -27,8 +27,8 @@ class Peer:
     package: str = ''  # Debian's, whose absence leaves it out
 
 
-def thole(name, backend, style):
-    return Peer(name, 'peer_thole', (f'backend={backend}', f'style={style}'))
+def thole(name, backend, style, *words):
+    return Peer(name, 'peer_thole', (f'backend={backend}', f'style={style}', *words))
 
 
 ALL = (
@@ -36,6 +36,8 @@ ALL = (
     thole('thole_coroutine', 'epoll', 'coroutine'),
     thole('thole_uring', 'io_uring', 'callback'),
     thole('thole_uring_coroutine', 'io_uring', 'coroutine'),
+    thole('thole_lent', 'epoll', 'callback', 'receive=1'),  # buffers that the loop lends
+    thole('thole_uring_lent', 'io_uring', 'callback', 'receive=1'),
     thole('thole_select', 'select', 'callback'),
     Peer('raw_epoll', 'peer_raw_epoll'),
     Peer('raw_uring', 'peer_raw_uring', package='liburing-dev'),
@@ -45,7 +47,7 @@ ALL = (
     Peer('libuv', 'peer_libuv', package='libuv1-dev'),
     Peer('libevent', 'peer_libevent', package='libevent-dev'),
 )
-NOT_BY_DEFAULT = ('thole_select',)
+NOT_BY_DEFAULT = ('thole_lent', 'thole_uring_lent', 'thole_select')
 
 
 def is_thole(name):
