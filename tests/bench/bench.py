@@ -3,15 +3,16 @@
 """Runs the benchmark peers in paired rounds, or counts what an operation takes.
 
 usage: bench.py BUILDDIR [WORKLOAD…] [--rounds N] [--peers NAME,…] [--json FILE] [--counts]
-                [--quick]                BUILDDIR holds load and the peers
+                [--markdown] [--quick]   BUILDDIR holds load and the peers
 
 Each round runs every workload on every peer, in an order shuffled anew. The table has medians with
 their 95 % intervals (of the order statistics: see runner/paired.py) and, as the median of each
 round's ratio, how that compares with raw_epoll and asio. A figure is reached when the lower end
 of its interval is at or under it; a ratio wants 25 rounds.
 --counts: instructions and system calls an operation instead, and exit 1 if a figure is missed.
---quick: short runs, to see that all goes well. WORKLOAD: one of the table's, and two that are run
-only by name: growth (more and more connections, timers) and floor (prices of kernel crossings).
+--markdown: one table, a line a row, for a page. --quick: short runs, to see that all goes well.
+WORKLOAD: one of the table's, and two that are run only by name: growth (more
+and more connections, timers) and floor (prices of kernel crossings).
 """
 import argparse
 import json
@@ -104,7 +105,9 @@ def run_workload(session, workload, round_number):
                 return session.bench.run(peer, workload.command, words)
         record = session.run(workload.key, name, round_number, read)
         for row in workload.rows if record else ():
-            session.table.add(row.key, name, round_number, row.read(record))
+            value = row.read(record)
+            if value is not None:
+                session.table.add(row.key, name, round_number, value)
 
 
 def run_table(session, groups):
@@ -114,7 +117,8 @@ def run_table(session, groups):
             if workload.rounds == 0 or round_number < workload.rounds:
                 run_workload(session, workload, round_number)
     session.say('')
-    report.print_table(session.table, chosen, [peer.name for peer in session.here])
+    show = report.print_markdown if session.given.markdown else report.print_table
+    show(session.table, chosen, [peer.name for peer in session.here])
     rows = {row.key for workload in chosen for row in workload.rows}
     return [(f'{figure.row} {figure.peer}' + (f' / {figure.versus}' if figure.versus else ''),
              session.table.judge(figure))
@@ -185,6 +189,7 @@ def parse(words=None):
     parser.add_argument('--peers', type=lambda text: text.split(','), default=[])
     parser.add_argument('--json', type=pathlib.Path)
     parser.add_argument('--counts', action='store_true')
+    parser.add_argument('--markdown', action='store_true')
     parser.add_argument('--quick', action='store_true')
     given = parser.parse_intermixed_args(words)  # workloads may stand after options
     unknown = [word for word in given.workload if word not in known]

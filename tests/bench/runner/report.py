@@ -3,7 +3,8 @@
 from runner import workloads
 from runner.verdicts import number, shown
 
-REFERENCES = ('raw_epoll', 'asio')
+RAW = 'raw_epoll'
+REFERENCES = (RAW, 'asio')
 
 
 def block(table, row, names):
@@ -37,6 +38,24 @@ def print_table(table, chosen, names):
                 print(line)
 
 
+def markdown(table, chosen, names):
+    """One line a row: the median, and in brackets the ratio to raw_epoll."""
+    lines = ['| figure | ' + ' | '.join(names) + ' |', '|---|' + '---:|' * len(names)]
+    for row in (row for workload in chosen for row in workload.rows):
+        cells = []
+        for name in names:
+            estimate = table.estimate(row.key, name)
+            ratio = table.ratio(row.key, name, RAW) if name != RAW else None
+            cells.append('-' if estimate is None else
+                         number(estimate.median) + (f' ({ratio.median:.2f})' if ratio else ''))
+        lines.append(f'| {row.label} | ' + ' | '.join(cells) + ' |')
+    return lines
+
+
+def print_markdown(table, chosen, names):
+    print('\n'.join(markdown(table, chosen, names)))
+
+
 def print_verdicts(judged):
     """judged: (what, Verdict or None if there was nothing to judge)."""
     for word, wanted in (('reached', True), ('MISSED', False)):
@@ -48,6 +67,3 @@ def print_verdicts(judged):
     unknown = [what for what, verdict in judged if not verdict]
     if unknown:
         print(f'\n{len(unknown)} figures without a value: {", ".join(unknown)}')
-
-
-__all__ = ['number', 'print_table', 'print_verdicts']

@@ -116,6 +116,17 @@ class Verdicts(unittest.TestCase):
         self.assertRegex(lines, r'asio +-')
 
 
+    def test_a_line_of_markdown(self):
+        workload = workloads.Workload('key', 'group', 'command', (),
+                                      (workloads.Row('row', 'A label', None),))
+        lines = report.markdown(table_of([3.0] * 2, [2.0] * 2), [workload],
+                                ['thole', 'raw_epoll', 'asio'])
+        self.assertEqual(lines[-1], '| A label | 3 (1.50) | 2 | - |')
+
+    def test_what_a_run_could_not_tell(self):
+        self.assertIsNone(workloads.extra('fire_ns')({'extra': {'arm_ns': 1}}))
+
+
 class Tables(unittest.TestCase):
     def test_figures_name_what_there_is(self):
         rows = {row.key for workload in workloads.ALL for row in workload.rows}

@@ -31,8 +31,9 @@ class Figure:
     versus: str = ''
 
 
-def extra(name, scale=1.0):
-    return lambda record: record['extra'][name] * scale
+def extra(name):
+    """None where a run could not tell."""
+    return lambda record: record['extra'].get(name)
 
 
 def field(name):
