@@ -68,6 +68,12 @@ public:
             waiter_ = waiting.address();
             this->act = &resume_foreign;
         }
+        if (by != nullptr && detail::reads_one_buffer(*this)) {
+            return detail::begin_awaited_read(*this, *by);
+        }
+        if (by != nullptr && detail::writes_one_buffer(*this)) {
+            return detail::begin_awaited_write(*this, *by);
+        }
         return detail::begin_awaited(*this, by);
     }
 

@@ -31,7 +31,13 @@ public:
     void start(Args&&... args) noexcept {
         this->prepare(std::forward<Args>(args)...);
         this->act = &finished;
-        detail::begin_callback(*this);
+        if (detail::reads_one_buffer(*this)) {
+            detail::begin_callback_read(*this);
+        } else if (detail::writes_one_buffer(*this)) {
+            detail::begin_callback_write(*this);
+        } else {
+            detail::begin_callback(*this);
+        }
     }
 
     /// The function, with what it keeps.
@@ -41,10 +47,17 @@ private:
     static void finished(detail::runnable& self, detail::turn how) {
         auto& op = static_cast<callback&>(self);
         op.at = detail::stage::dispatched;
-        if (how == detail::turn::run) {
-            op.function_(op.take());
+        if (how != detail::turn::run) {
+            return;
         }
+        if (op.error != 0) [[unlikely]] {
+            failed(op);
+            return;
+        }
+        op.function_(op.take());
     }
+    // By itself, so that the way of success is short.
+    THOLE_APART static void failed(callback& op) { op.function_(op.take()); }
 
     F function_;
 };

@@ -51,6 +51,7 @@ protected:
 
 private:
     friend struct detail::loop_core;
+    detail::loop_core* on_ = nullptr;
     endpoint target_;
     connect_options options_;
     socket made_;

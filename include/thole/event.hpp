@@ -20,12 +20,12 @@ public:
     THOLE_API wait_op() noexcept;
     wait_op(event& on, deadline until) noexcept : wait_op() {
         on_ = &on;
-        reset(verb::wait, nullptr, nullptr, until);
+        reset(verb::wait, nullptr, until);
     }
     /// For a callback, which has no task to take the loop from.
     void prepare(loop& in, event& on, deadline until = {}) noexcept {
         on_ = &on;
-        reset(verb::wait, in.core(), nullptr, until);
+        reset(verb::wait, in.core(), until);
     }
     [[nodiscard]] THOLE_API result<void> take() noexcept;
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 /// \file
-/// THOLE_API marks what the compiled library offers.
+/// THOLE_API marks what the compiled library offers, THOLE_APART what compilers shall not spread
+/// into its callers.
 #pragma once
 
 #if defined(_WIN32)
@@ -15,4 +16,10 @@
 #define THOLE_API __attribute__((visibility("default")))
 #else
 #define THOLE_API
+#endif
+
+#if defined(__GNUC__)
+#define THOLE_APART __attribute__((noinline))
+#else
+#define THOLE_APART
 #endif

@@ -43,6 +43,9 @@ public:
     [[nodiscard]] THOLE_API result<socket> take() noexcept;
 
     detail::loose_socket accepted;  ///< the backend's: what it took from the inbound queue
+
+private:
+    detail::loop_core* on_ = nullptr;  // by the time of take() the listener may be gone
 };
 
 /// The operation behind listener::accept_detached().

@@ -91,21 +91,19 @@ struct native_storage {
 /// The bases are what the wheel and the kernel hand back: an operation is found from its address.
 struct operation_fields : runnable, timer_node, native_storage {
     operation* prev = nullptr;      ///< with `next`: the queue of the socket's state
-    loop_core* core = nullptr;      ///< the loop it runs on
     socket_state* state = nullptr;  ///< what it works on, if anything
     void* buffer = nullptr;         ///< bytes, or pieces if `vectored`
     std::size_t length = 0;         ///< of bytes, or of pieces if `vectored`
     std::size_t count = 0;          ///< bytes moved so far
     std::int32_t error = 0;         ///< raw code of the system, or an errc if `own_error`
     verb what = verb::none;
+    bool vectored = false;  ///< `buffer` points to `length` spans
     stage at = stage::idle;
-    reason why = reason::none;
+    reason why : 4 = reason::none;  ///< with the bits after it one byte: all is set by one store
     bool own_error : 1 = false;
-    bool aborted : 1 = false;     ///< the kernel's word: ended because it was cancelled
-    bool vectored : 1 = false;    ///< `buffer` points to `length` spans
-    bool spent : 1 = false;       ///< the backend's: a step was taken already
-    bool starved : 1 = false;     ///< it waits for a buffer to receive into
-    std::uint8_t unused : 3 = 0;  ///< so that all of these are set by one store
+    bool aborted : 1 = false;  ///< the kernel's word: ended because it was cancelled
+    bool spent : 1 = false;    ///< the backend's: a step was taken already
+    bool starved : 1 = false;  ///< it waits for a buffer to receive into
 };
 
 }  // namespace detail
@@ -142,26 +140,24 @@ protected:
         }
     }
 
-    /// Makes it ready to be started (again). The loop is that of `with`, or else `on`.
-    void reset(verb asked, detail::loop_core* on, detail::socket_state* with, deadline until,
+    /// Makes it ready to be started (again), on the socket `with`.
+    void reset(verb asked, detail::socket_state* with, deadline until,
                bool in_pieces = false) noexcept {
         if (at >= detail::stage::submitted) [[unlikely]] {
             detail::refuse_restart();
         }
-        core = on;
         state = with;
         due = until.word();
         count = 0;
         error = 0;
         what = asked;
+        vectored = in_pieces;
         at = detail::stage::idle;
         why = detail::reason::none;
         own_error = false;
         aborted = false;
-        vectored = in_pieces;
         spent = false;
         starved = false;
-        unused = 0;
     }
     /// The outcome, after it finished.
     [[nodiscard]] std::error_code outcome() const noexcept {
@@ -196,6 +192,9 @@ class local_operation : public operation {
 public:
     /// For the loop.
     [[nodiscard]] const detail::local_methods& methods() const noexcept { return *methods_; }
+    /// The loop it runs on; null: that of the task that awaits it, or whose thread it is started
+    /// on.
+    detail::loop_core* core = nullptr;
     /// Takes the loop of the task that awaits it, where none was given.
     void belong_to(detail::loop_core* awaiting) noexcept {
         if (core == nullptr) {
@@ -206,6 +205,11 @@ public:
 protected:
     /// Of a verb whose table is `methods`.
     explicit local_operation(const detail::local_methods& methods) noexcept : methods_(&methods) {}
+    /// Makes it ready to be started (again), on the loop `on`.
+    void reset(verb asked, detail::loop_core* on, deadline until) noexcept {
+        operation::reset(asked, nullptr, until);
+        core = on;
+    }
 
 private:
     const detail::local_methods* methods_;
@@ -221,6 +225,20 @@ struct promise_base;
 [[nodiscard]] THOLE_API bool begin_awaited(operation& op, promise_base* by) noexcept;
 /// Starts an operation whose end is told through `act`, always in a later turn.
 THOLE_API void begin_callback(operation& op) noexcept;
+
+/// The same for a read and a write of one buffer, in fewer steps.
+[[nodiscard]] THOLE_API bool begin_awaited_read(operation& op, promise_base& by) noexcept;
+[[nodiscard]] THOLE_API bool begin_awaited_write(operation& op, promise_base& by) noexcept;
+THOLE_API void begin_callback_read(operation& op) noexcept;
+THOLE_API void begin_callback_write(operation& op) noexcept;
+
+/// Where an operation was prepared just before, the compiler knows the answers.
+[[nodiscard]] inline bool reads_one_buffer(const operation& op) noexcept {
+    return op.what == verb::read && !op.vectored;
+}
+[[nodiscard]] inline bool writes_one_buffer(const operation& op) noexcept {
+    return op.what == verb::write && !op.vectored;
+}
 
 }  // namespace detail
 }  // namespace thole

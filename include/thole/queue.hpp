@@ -29,13 +29,13 @@ public:
     push_op(queue<T>& to, T&& item, deadline until) noexcept : push_op() {
         to_ = &to;
         item_ = &item;
-        this->reset(verb::push, nullptr, nullptr, until);
+        this->reset(verb::push, nullptr, until);
     }
     /// For a callback, which has no task to take the loop from.
     void prepare(loop& in, queue<T>& to, T&& item, deadline until = {}) noexcept {
         to_ = &to;
         item_ = &item;
-        this->reset(verb::push, in.core(), nullptr, until);
+        this->reset(verb::push, in.core(), until);
     }
     [[nodiscard]] result<void> take() noexcept {
         if (this->error != 0) {
@@ -64,13 +64,13 @@ public:
     pop_op() noexcept : waiting_operation(popping) {}
     pop_op(queue<T>& from, deadline until) noexcept : pop_op() {
         from_ = &from;
-        this->reset(verb::pop, nullptr, nullptr, until);
+        this->reset(verb::pop, nullptr, until);
     }
     /// For a callback, which has no task to take the loop from.
     void prepare(loop& in, queue<T>& from, deadline until = {}) noexcept {
         from_ = &from;
         item_.reset();
-        this->reset(verb::pop, in.core(), nullptr, until);
+        this->reset(verb::pop, in.core(), until);
     }
     [[nodiscard]] result<T> take() noexcept {
         if (this->error != 0) {

@@ -231,27 +231,27 @@ private:
 
 template <verb V, class R, class Byte>
 void transfer_op<V, R, Byte>::prepare(socket& on, buffer_type bytes, deadline until) noexcept {
-    this->reset(V, nullptr, on.state(), until);
+    this->reset(V, on.state(), until);
     this->buffer = const_cast<std::remove_const_t<Byte>*>(bytes.data());
     this->length = bytes.size();
 }
 
 template <verb V, class R, class Byte>
 void transfer_op<V, R, Byte>::prepare(socket& on, pieces_type pieces, deadline until) noexcept {
-    this->reset(V, nullptr, on.state(), until, true);
+    this->reset(V, on.state(), until, true);
     this->buffer = const_cast<std::span<Byte>*>(pieces.data());
     this->length = pieces.size();
 }
 
 inline void receive_op::prepare(socket& on, deadline until) noexcept {
-    reset(verb::receive, nullptr, on.state(), until);
+    reset(verb::receive, on.state(), until);
     drop();
     length = 1;
 }
 
 // Its length is not used; 0 would be a transfer of nothing.
 inline void wait_readable_op::prepare(socket& on, deadline until) noexcept {
-    reset(verb::wait_readable, nullptr, on.state(), until);
+    reset(verb::wait_readable, on.state(), until);
     buffer = nullptr;
     length = 1;
 }

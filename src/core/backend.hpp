@@ -26,6 +26,22 @@ struct socket_kind {  // one byte
         : role(asked), family(of) {}
 };
 
+// What is to be known of a socket at once: one look asks for several. Where neither `asks` nor the
+// three after it are set, the core starts a read of one buffer by itself; where `submitted` is not,
+// it offers the bytes of a write (backend::offer). A backend that never clears these is asked each
+// time.
+namespace mark {
+// A read has something to ask the backend. Without it (R63: the system has said that nothing is
+// there) it only stands in `reading` until wait() finishes it.
+inline constexpr std::uint8_t asks = 1;
+inline constexpr std::uint8_t timed = 2;       // it has default times
+inline constexpr std::uint8_t plain = 4;       // a read of one buffer stands in `reading`
+inline constexpr std::uint8_t reader = 8;      // something else may stand there
+inline constexpr std::uint8_t submitted = 16;  // a write is to be submitted, not offered
+inline constexpr std::uint8_t bound = 32;      // POSIX: to a port of the user's choice
+// 64 and 128 are the backend's own.
+}  // namespace mark
+
 // The core's half of a socket. Each backend derives its own state from it. The core keeps the list
 // of a loop's open states; a state leaves it when it is closed.
 struct socket_state {
@@ -36,6 +52,11 @@ struct socket_state {
     operation_queue writing;  // connect, write, write_some
     socket_kind kind;
     std::uint8_t times = 0;  // its default times' place in the loop's table; 0: it has none
+    std::uint8_t marks = mark::asks | mark::submitted;
+
+    [[nodiscard]] bool has(std::uint8_t any_of) const noexcept { return (marks & any_of) != 0; }
+    void set(std::uint8_t which) noexcept { marks = static_cast<std::uint8_t>(marks | which); }
+    void clear(std::uint8_t which) noexcept { marks = static_cast<std::uint8_t>(marks & ~which); }
 
     virtual ~socket_state() = default;
 
@@ -115,6 +136,7 @@ class completions {
 public:
     explicit completions(loop_core& core) noexcept : core_(core) {}
     void push(operation& op) noexcept;
+    void push_done(operation& op) noexcept;  // the same for one that is known to be no abort
 
 private:
     loop_core& core_;
@@ -122,7 +144,10 @@ private:
 
 class backend {
 public:
-    backend() noexcept = default;
+    using offer_function = std::ptrdiff_t (*)(socket_state& state, const void* bytes,
+                                              std::size_t length);
+
+    explicit backend(offer_function offering = nullptr) noexcept : offer(offering) {}
     backend(const backend&) = delete;
     backend& operator=(const backend&) = delete;
     virtual ~backend() = default;
@@ -147,6 +172,14 @@ public:
     // the state is open, that the direction is free, that the buffer is not empty (unless it is a
     // connect or an accept), that the deadline lies ahead and that no cancel came before.
     [[nodiscard]] virtual bool submit(operation& op) = 0;
+
+    // The commonest submission in two halves, so that what succeeds at once costs one call: offers
+    // the bytes of a write to the kernel, and gives how many it took. All: the write has finished.
+    // Otherwise submit_rest() is called with that answer, and goes on as submit(); below 0 it is
+    // the backend's own word to itself. Needs nothing of the backend, so it is no virtual. Null
+    // where every state keeps mark::submitted: there writes are taken as a whole.
+    const offer_function offer;
+    [[nodiscard]] virtual bool submit_rest(operation& op, std::ptrdiff_t offered);
 
     // Ends a pending operation; the core has recorded `why`. True: it is given back now, out of its
     // queue, settled (`aborted` where nothing happened; a partial count stays). False: wait() will

@@ -77,7 +77,8 @@ namespace tcp {
 void connect_op::prepare(loop& on, const endpoint& target, const connect_options& options,
                          deadline until) noexcept {
     made_.close();
-    reset(verb::connect, on.core(), nullptr, until);
+    reset(verb::connect, nullptr, until);
+    on_ = on.core();
     target_ = target;
     options_ = options;
     length = 0;

@@ -35,7 +35,7 @@ connect_by_list_op::connect_by_list_op() noexcept : local_operation(served()) {}
 
 void connect_by_list_op::prepare(loop& on, std::span<const endpoint> targets,
                                  const connect_options& options, deadline until) noexcept {
-    reset(verb::connect_by_list, on.core(), nullptr, until);
+    reset(verb::connect_by_list, on.core(), until);
     made_.close();
     failed_ = {};
     on_ = &on;

@@ -15,7 +15,7 @@ const detail::local_methods& connect_by_name_op::served() noexcept {
 connect_by_name_op::connect_by_name_op() noexcept : local_operation(served()) {}
 
 void connect_by_name_op::keep(loop& on, const connect_options& options, deadline until) noexcept {
-    reset(verb::connect_by_name, on.core(), nullptr, until);
+    reset(verb::connect_by_name, on.core(), until);
     made_.close();
     failed_ = {};
     found_ = {};

@@ -40,6 +40,7 @@ result<void> socket::default_times(transfer_times asked) noexcept {
         }
     }
     table.give_back(std::exchange(state_->times, number));
+    number != 0 ? state_->set(detail::mark::timed) : state_->clear(detail::mark::timed);
     return {};
 }
 

@@ -12,7 +12,8 @@ accept_op::~accept_op() {
 }
 
 void accept_op::prepare(listener& on, deadline until) noexcept {
-    reset(verb::accept, nullptr, on.state(), until);
+    reset(verb::accept, on.state(), until);
+    on_ = on.state() != nullptr ? on.state()->core : nullptr;
 }
 
 result<socket> accept_op::take() noexcept {
@@ -20,7 +21,7 @@ result<socket> accept_op::take() noexcept {
     if (failed) {
         return unexpected(failed);
     }
-    detail::socket_state* made = core->adopt(std::exchange(accepted, {}), failed);
+    detail::socket_state* made = on_->adopt(std::exchange(accepted, {}), failed);
     if (made == nullptr) {
         return unexpected(failed);
     }
@@ -32,7 +33,7 @@ accept_detached_op::accept_detached_op(listener& on, deadline until) noexcept {
 }
 
 void accept_detached_op::prepare(listener& on, deadline until) noexcept {
-    reset(verb::accept_detached, nullptr, on.state(), until);
+    reset(verb::accept_detached, on.state(), until);
 }
 
 result<detached_socket> accept_detached_op::take() noexcept {

@@ -43,6 +43,7 @@ bool take(detail::loop_core& core, backend_kind kind, std::string reason) {
         return false;
     }
     core.network = std::move(choice.made);
+    core.offering = core.network->offer;
     core.info = {kind, to_string(kind), std::move(reason)};
     return true;
 }

@@ -65,19 +65,26 @@ struct loop_core {
     void expect_mail() noexcept;
 
     // ---- submit.cpp
+    // The loop of an operation; null: a closed handle, or none was ever named.
+    [[nodiscard]] static loop_core* of(operation& op) noexcept;  // unusual.cpp
     // True: finished, and at rest in the stage `finished`, in no queue. False: pending.
-    [[nodiscard]] bool start(operation& op) noexcept;
-    [[nodiscard]] bool start_transfer(operation& op, const socket_state& state) noexcept;
+    [[nodiscard]] bool start(operation& op) noexcept;  // unusual.cpp
+    // The plain read, which is pending then, and the plain write: true: it has finished.
+    void stand(operation& op) noexcept;
+    [[nodiscard]] bool offer(operation& op) noexcept;
     void cancel(operation& op, reason why) noexcept;
     void cancel_all(operation_queue& queue, reason why) noexcept;
     // The backend's word: it is settled, and becomes ready.
     void finished(operation& op) noexcept {
-        assert(op.at == stage::submitted);
-        if (op.armed()) {  // when it finishes, not when it is dispatched, or it expires for ever
-            wheel.disarm(op);
-        }
         if (op.aborted) [[unlikely]] {
             resolve_abort(op);
+        }
+        done(op);
+    }
+    void done(operation& op) noexcept {
+        assert(op.at == stage::submitted && !op.aborted);
+        if (op.armed()) {  // when it finishes, not when it is dispatched, or it expires for ever
+            wheel.disarm(op);
         }
         op.at = stage::finished;
         --pending;
@@ -85,6 +92,8 @@ struct loop_core {
     }
     // A pending one has ended by itself; it is settled.
     void finish_local(local_operation& op) noexcept;  // unusual.cpp
+    // A pending one has a deadline.
+    void arm(operation& op) noexcept;  // unusual.cpp
     // ---- buffer_pool.cpp
     void serve_starved() noexcept;
 
@@ -111,7 +120,8 @@ struct loop_core {
     frame_pool frames;  // the last to go: what the rest destroys may end there
     std::unique_ptr<buffer_pool, let_go> lent;  // never null; goes after the network
     std::unique_ptr<backend> network;
-    std::error_code error;  // why it cannot be used
+    backend::offer_function offering = nullptr;  // the network's
+    std::error_code error;                       // why it cannot be used
     backend_info info;
 
     run_queue ready;
@@ -156,12 +166,8 @@ private:
     [[nodiscard]] std::error_code refuse_run(const std::error_code& refused, std::size_t& handled);
     [[nodiscard]] bool dispatch(const run_limits& limits, int most, std::size_t& handled);
     [[nodiscard]] std::error_code pause(time_point until);
-    // Asks the backend; the operation must be ready for that.
-    [[nodiscard]] bool submit(operation& op, const socket_state& state) noexcept {
-        if (network->submit(op)) {
-            op.at = stage::finished;
-            return true;
-        }
+    // The backend has it.
+    void becomes_pending(operation& op, const socket_state& state) noexcept {
         op.at = stage::submitted;
         ++pending;
         if (op.due != 0) {
@@ -169,20 +175,18 @@ private:
         } else if (state.times != 0) {
             arm_by_default(op);
         }
-        return false;
     }
     // ---- default_times.cpp
     void arm_by_default(operation& op) noexcept;
     // ---- unusual.cpp
     [[nodiscard]] bool refuses(operation& op) noexcept;
-    [[nodiscard]] bool start_unusual(operation& op) noexcept;
+    [[nodiscard]] bool start_transfer(operation& op) noexcept;
+    [[nodiscard]] bool submit(operation& op) noexcept;
+    THOLE_APART static bool submit_rest(operation& op, std::ptrdiff_t offered) noexcept;
     [[nodiscard]] bool start_local(local_operation& op) noexcept;
     void cancel_local(local_operation& op) noexcept;
     void cancel_starved(operation& op) noexcept;  // buffer_pool.cpp
-    [[nodiscard]] static bool refuse_second(operation& op) noexcept;
-    [[nodiscard]] static bool is_empty(const operation& op) noexcept;
     [[nodiscard]] bool is_late(operation& op) noexcept;
-    void arm(operation& op) noexcept;
     static void resolve_abort(operation& op) noexcept;
     void settle_timers() noexcept;
     void discard_ready() noexcept;
@@ -190,10 +194,7 @@ private:
 };
 
 inline void completions::push(operation& op) noexcept { core_.finished(op); }
-
-// unusual.cpp
-[[nodiscard]] bool begin_awaited_unusual(operation& op, promise_base* by) noexcept;
-void begin_callback_unusual(operation& op) noexcept;
+inline void completions::push_done(operation& op) noexcept { core_.done(op); }
 
 // The loop that runs on this thread, if any.
 [[nodiscard]] loop_core*& current_loop() noexcept;

@@ -145,6 +145,7 @@ void loop_core::shut_down() noexcept {
             sockets->prev = nullptr;
         }
         state->core = nullptr;
+        state->set(mark::asks | mark::submitted);
         network->close(state);
     }
     while (network->held() > 0 && goes_on(*network, done, failed)) {

@@ -8,46 +8,47 @@
 
 namespace thole::detail {
 
-// First in, first out, singly linked.
+// First in, first out, singly linked. What comes in is a list of its own until what goes out is
+// used up: so coming in asks nothing, and going out has no end to keep.
 class run_queue {
 public:
-    [[nodiscard]] bool empty() const noexcept { return first_ == nullptr; }
+    run_queue() noexcept = default;
+    run_queue(const run_queue&) = delete;
+    run_queue& operator=(const run_queue&) = delete;
+
+    [[nodiscard]] bool empty() const noexcept { return out_ == nullptr && in_ == nullptr; }
 
     void push(runnable& item) noexcept {
         item.next = nullptr;
-        if (first_ == nullptr) {
-            first_ = &item;
-        } else {
-            last_->next = &item;
-        }
-        last_ = &item;
+        *end_ = &item;
+        end_ = &item.next;
     }
 
     [[nodiscard]] runnable* pop() noexcept {
-        runnable* item = first_;
-        if (item != nullptr) {
-            first_ = item->next;
+        if (out_ == nullptr) {
+            out_ = in_;
+            in_ = nullptr;
+            end_ = &in_;
+            if (out_ == nullptr) {
+                return nullptr;
+            }
         }
+        runnable* item = out_;
+        out_ = item->next;
         return item;
     }
 
     // Moves everything of `other` to the end of this one.
     void append(run_queue& other) noexcept {
-        if (other.empty()) {
-            return;
+        while (runnable* item = other.pop()) {
+            push(*item);
         }
-        if (first_ == nullptr) {
-            first_ = other.first_;
-        } else {
-            last_->next = other.first_;
-        }
-        last_ = other.last_;
-        other.first_ = nullptr;
     }
 
 private:
-    runnable* first_ = nullptr;
-    runnable* last_ = nullptr;
+    runnable* out_ = nullptr;
+    runnable* in_ = nullptr;
+    runnable** end_ = &in_;  // where the next one is linked
 };
 
 // The operations that wait on one direction of a socket, in order. A ring through next and prev;
@@ -65,6 +66,7 @@ public:
 
     void push(operation& op) noexcept {
         if (first_ == nullptr) {
+            op.prev = &op;
             push_alone(op);
             return;
         }
@@ -75,11 +77,10 @@ public:
         first_->prev = &op;
     }
 
-    // One that has a direction of a socket to itself.
+    // One that has a direction of a socket to itself: no other comes before it is removed.
     void push_alone(operation& op) noexcept {
         assert(first_ == nullptr);
         op.next = &op;
-        op.prev = &op;
         first_ = &op;
     }
     void remove_alone() noexcept {

@@ -137,7 +137,7 @@ void resolve_op::forget() noexcept {
 resolve_op::~resolve_op() { forget(); }
 
 void resolve_op::prepare(loop& on, std::string_view host, int port, deadline until) noexcept {
-    reset(verb::resolve, on.core(), nullptr, until);
+    reset(verb::resolve, on.core(), until);
     forget();
     failed_ =
         port < 0 || port > 65535 ? refused() : read(host, {}, static_cast<std::uint16_t>(port));
@@ -145,7 +145,7 @@ void resolve_op::prepare(loop& on, std::string_view host, int port, deadline unt
 
 void resolve_op::prepare(loop& on, std::string_view host, std::string_view service,
                          deadline until) noexcept {
-    reset(verb::resolve, on.core(), nullptr, until);
+    reset(verb::resolve, on.core(), until);
     forget();
     std::uint16_t port = 0;
     if (parse_port(service, port)) {

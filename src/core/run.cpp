@@ -91,26 +91,20 @@ bool loop_core::dispatch(const run_limits& limits, int most, std::size_t& handle
     const auto over = [this, awaited = limits.awaited] {
         return stopped.load(std::memory_order_relaxed) || (awaited != nullptr && awaited->ended());
     };
-    for (; !expired.empty() && most > 0; --most) {  // only settle_timers() adds to them
-        if (over()) {
-            return false;
-        }
-        ++handled;
+    int left = most;
+    for (; left > 0 && !expired.empty() && !over(); --left) {  // only settle_timers() adds to them
         budget = inline_budget;
         call(expired.pop());
     }
-    for (; most > 0; --most) {
-        if (over()) {
-            return false;
-        }
+    for (; left > 0 && !over(); --left) {
         runnable* item = ready.pop();
         if (item == nullptr) {
             break;
         }
-        ++handled;
         budget = inline_budget;
         item->act(*item, turn::run);
     }
+    handled += static_cast<std::size_t>(most - left);
     return !over();
 }
 

@@ -19,7 +19,10 @@ namespace {
 }  // namespace
 
 void operation::cancel() noexcept {
-    if (core != nullptr) {
+    if (!pending()) {
+        return;
+    }
+    if (detail::loop_core* core = detail::loop_core::of(*this)) {
         core->cancel(*this, detail::reason::cancelled);
     }
 }
@@ -37,40 +40,98 @@ void refuse_restart() noexcept { misuse("an operation was started again before i
 
 void refuse_destruction() noexcept { misuse("an operation was destroyed before it had finished"); }
 
-// ---- Starting. The transfers' way is short: it is what a program does all day; what is not on it
-// stands in unusual.cpp.
+// ---- Starting. The short way is that of one buffer read or written: what a program does all day.
+// What is not on it goes to unusual.cpp.
 
 namespace {
 
-// A transfer on an open handle of a loop.
-bool is_usual(const operation& op) noexcept {
-    return op.state != nullptr && is_transfer(op.what) && op.state->core != nullptr;
+// The loop of a transfer of one buffer that nothing speaks against: none of these marks, of which a
+// state without a loop has one.
+loop_core* usual_loop(const operation& op, std::uint8_t none_of) noexcept {
+    const socket_state* state = op.state;
+    if (state == nullptr || state->has(none_of) || !state->core->fit() || op.length == 0) {
+        return nullptr;
+    }
+    return state->core;
 }
+
+constexpr std::uint8_t not_to_await = mark::asks | mark::timed | mark::plain | mark::reader;
 
 }  // namespace
 
-// True: it has finished already.
-inline bool loop_core::start_transfer(operation& op, const socket_state& state) noexcept {
+inline void loop_core::stand(operation& op) noexcept {
     assert(op.at == stage::idle);
-    if ((!fit() || op.due < 0) && refuses(op)) {
-        return true;
-    }
-    if (is_write(op.what)) {
-        if (!state.writing.empty()) {
-            return refuse_second(op);
-        }
-    } else if (!state.reading.empty()) {
-        return refuse_second(op);
-    }
-    if ((op.length == 0 || op.vectored) && is_empty(op)) {  // R105: no call, no end of stream
-        op.at = stage::finished;
-        return true;
-    }
-    return submit(op, state);
+    op.state->set(mark::plain);
+    op.state->reading.push_alone(op);
+    op.at = stage::submitted;
+    ++pending;
 }
 
-bool loop_core::start(operation& op) noexcept {
-    return is_usual(op) ? start_transfer(op, *op.state) : start_unusual(op);
+// True: it has finished already. It does not use `this` after the call, which is cheaper than a
+// register kept over it.
+inline bool loop_core::offer(operation& op) noexcept {
+    assert(op.at == stage::idle);
+    const std::ptrdiff_t taken = offering(*op.state, op.buffer, op.length);
+    if (static_cast<std::size_t>(taken) != op.length) [[unlikely]] {
+        return submit_rest(op, taken);
+    }
+    op.count = op.length;
+    settle_done(op);
+    op.at = stage::finished;
+    return true;
+}
+
+void begin_callback_read(operation& op) noexcept {
+    loop_core* core = usual_loop(op, not_to_await);
+    if (core != nullptr && op.due == 0) {
+        core->stand(op);
+    } else if (core != nullptr && op.due > 0) {
+        core->stand(op);
+        core->arm(op);
+    } else {
+        begin_callback(op);  // also for a point of time, which may have passed
+    }
+}
+
+void begin_callback_write(operation& op) noexcept {
+    loop_core* core = usual_loop(op, mark::submitted);
+    if (core == nullptr || op.due < 0) {
+        begin_callback(op);
+        return;
+    }
+    if (core->offer(op)) {
+        op.state->core->ready.push(op);
+    }
+}
+
+bool begin_awaited_read(operation& op, promise_base& by) noexcept {
+    loop_core* core = usual_loop(op, not_to_await);
+    if (core == nullptr || op.due < 0 || core != by.core || by.cancelled != reason::none) {
+        return begin_awaited(op, &by);
+    }
+    core->stand(op);
+    by.awaited = &op;
+    by.kind = promise_base::awaits::operation;
+    if (op.due != 0) {
+        core->arm(op);
+    }
+    return true;
+}
+
+bool begin_awaited_write(operation& op, promise_base& by) noexcept {
+    loop_core* core = usual_loop(op, mark::submitted);
+    if (core == nullptr || op.due < 0 || core != by.core || by.cancelled != reason::none ||
+        core->budget == 0) {
+        return begin_awaited(op, &by);
+    }
+    if (core->offer(op)) {
+        --core->budget;
+        op.at = stage::dispatched;
+        return false;
+    }
+    by.awaited = &op;
+    by.kind = promise_base::awaits::operation;
+    return true;
 }
 
 // ---- Ending.
@@ -111,37 +172,6 @@ void deliver(socket_state& listener, inbound_queue& inbound, const loose_socket&
     static_cast<tcp::accept_op*>(waiting)->accepted = arrived;
     settle_done(*waiting);
     done.push(*waiting);
-}
-
-// ---- Who waits, and how it is told.
-
-bool begin_awaited(operation& op, promise_base* by) noexcept {
-    if (by == nullptr || by->cancelled != reason::none || by->core->budget == 0 || !is_usual(op) ||
-        op.state->core != by->core) {
-        return begin_awaited_unusual(op, by);
-    }
-    loop_core& core = *by->core;
-    op.core = &core;
-    if (core.start_transfer(op, *op.state)) {
-        --core.budget;
-        op.at = stage::dispatched;
-        return false;
-    }
-    by->awaited = &op;
-    by->kind = promise_base::awaits::operation;
-    return true;
-}
-
-void begin_callback(operation& op) noexcept {
-    if (!is_usual(op)) {
-        begin_callback_unusual(op);
-        return;
-    }
-    loop_core& core = *op.state->core;
-    op.core = &core;
-    if (core.start_transfer(op, *op.state)) {
-        core.ready.push(op);
-    }
 }
 
 }  // namespace detail

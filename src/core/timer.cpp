@@ -35,13 +35,9 @@ constexpr detail::local_methods sleeping{
 
 sleep_op::sleep_op() noexcept : local_operation(sleeping) {}
 
-sleep_op::sleep_op(deadline until) noexcept : sleep_op() {
-    reset(verb::sleep, nullptr, nullptr, until);
-}
+sleep_op::sleep_op(deadline until) noexcept : sleep_op() { reset(verb::sleep, nullptr, until); }
 
-void sleep_op::prepare(loop& on, deadline until) noexcept {
-    reset(verb::sleep, on.core(), nullptr, until);
-}
+void sleep_op::prepare(loop& on, deadline until) noexcept { reset(verb::sleep, on.core(), until); }
 
 result<void> sleep_op::take() noexcept {
     if (const std::error_code failed = outcome()) {

@@ -45,14 +45,6 @@ void loop_core::resolve_abort(operation& op) noexcept {
 
 // ---- Starting.
 
-bool loop_core::refuse_second(operation& op) noexcept {
-    op.at = stage::finished;
-    settle_own(op, errc::operation_in_progress);
-    return true;
-}
-
-bool loop_core::is_empty(const operation& op) noexcept { return total_length(op) == 0; }
-
 void loop_core::arm(operation& op) noexcept {
     make_room();
     wheel.arm(op, op.due);
@@ -121,8 +113,41 @@ void loop_core::finish_local(local_operation& op) noexcept {
     finished(op);
 }
 
-// The verbs that are no transfers.
-bool loop_core::start_unusual(operation& op) noexcept {
+// Asks the backend; the operation must be ready for that.
+bool loop_core::submit(operation& op) noexcept {
+    if (!network->submit(op)) {
+        becomes_pending(op, *op.state);
+        return false;
+    }
+    op.at = stage::finished;
+    return true;
+}
+
+bool loop_core::submit_rest(operation& op, std::ptrdiff_t offered) noexcept {
+    loop_core& core = *op.state->core;
+    if (!core.network->submit_rest(op, offered)) {
+        core.becomes_pending(op, *op.state);
+        return false;
+    }
+    op.at = stage::finished;
+    return true;
+}
+
+bool loop_core::start_transfer(operation& op) noexcept {
+    const operation_queue& queue = is_write(op.what) ? op.state->writing : op.state->reading;
+    op.at = stage::finished;
+    if (!queue.empty()) {
+        settle_own(op, errc::operation_in_progress);
+        return true;
+    }
+    if (total_length(op) == 0) {  // R105: no call, no end of stream
+        return true;
+    }
+    return submit(op);
+}
+
+bool loop_core::start(operation& op) noexcept {
+    assert(op.at == stage::idle);
     if (refuses(op)) {
         return true;
     }
@@ -137,29 +162,32 @@ bool loop_core::start_unusual(operation& op) noexcept {
         settle_own(op, errc::closed);
         return true;
     }
-    return submit(op, *op.state);
+    return is_transfer(op.what) ? start_transfer(op) : submit(op);
 }
 
 // ---- Who waits, and how it is told.
 
-namespace {
-
-// Finds the operation's loop; null: a closed handle, or none was ever named.
-loop_core* core_of(operation& op) noexcept {
+loop_core* loop_core::of(operation& op) noexcept {
     if (op.state != nullptr) {
-        op.core = op.state->core;
-    } else if (op.core == nullptr && is_local(op.what)) {
-        op.core = current_loop();  // an event has no loop of its own
+        return op.state->core;
     }
-    return op.core;
+    if (op.what == verb::connect) {
+        return static_cast<tcp::connect_op&>(op).on_;
+    }
+    if (!is_local(op.what)) {
+        return nullptr;
+    }
+    auto& local = static_cast<local_operation&>(op);
+    if (local.core == nullptr) {
+        local.core = current_loop();  // an event has no loop of its own
+    }
+    return local.core;
 }
-
-}  // namespace
 
 // A coroutine of a foreign type, a cancelled task, a spent budget, no transfer, a handle without a
 // loop, another loop's. Who waits is resumed by its own loop, whatever loop the operation is of.
-bool begin_awaited_unusual(operation& op, promise_base* by) noexcept {
-    loop_core* its = core_of(op);
+bool begin_awaited(operation& op, promise_base* by) noexcept {
+    loop_core* its = loop_core::of(op);
     loop_core* core = by != nullptr ? by->core : its != nullptr ? its : current_loop();
     bool done = true;
     if (by != nullptr && by->cancelled != reason::none) {  // R102: a cancelled task starts nothing
@@ -189,8 +217,8 @@ bool begin_awaited_unusual(operation& op, promise_base* by) noexcept {
     return !done;
 }
 
-void begin_callback_unusual(operation& op) noexcept {
-    loop_core* core = core_of(op);
+void begin_callback(operation& op) noexcept {
+    loop_core* core = loop_core::of(op);
     if (core == nullptr) {
         settle_own(op, errc::closed);
         op.at = stage::finished;

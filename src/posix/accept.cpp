@@ -37,7 +37,7 @@ bool is_of_one_client(int raw) noexcept {
 }
 
 progress start_accept(operation& op, reactor_state& state) noexcept {
-    if (!state.readable || !state.reading.empty()) {
+    if (!state.has(mark::asks) || !state.reading.empty()) {
         return progress::wait_readable;  // in order
     }
     return finish_accept(op, state);
@@ -58,7 +58,7 @@ progress finish_accept(operation& op, reactor_state& state) noexcept {
             return progress::done;
         }
         if (errno == EAGAIN || errno == EWOULDBLOCK) {
-            state.readable = false;
+            state.clear(mark::asks);
             return progress::wait_readable;
         }
         if (!is_of_one_client(errno)) {
@@ -68,7 +68,7 @@ progress finish_accept(operation& op, reactor_state& state) noexcept {
             return progress::done;
         }
     }
-    state.again = true;
+    state.set(mark::again);
     return progress::wait_readable;
 }
 

@@ -16,8 +16,14 @@ static_assert(event::readable == EPOLLIN && event::writable == EPOLLOUT &&
 
 constexpr int batch = 256;
 constexpr std::uint32_t everything = EPOLLIN | EPOLLOUT | EPOLLPRI | EPOLLRDHUP | EPOLLET;
-// No descriptor is this high.
-constexpr std::uint64_t waker_mark = std::numeric_limits<std::uint32_t>::max();
+
+// What an event brings back: an entry of the table, and what that must say for the socket to be the
+// one that was registered (R66, R67). 0 is an empty entry's generation, the last one the waker's,
+// whose entry stays empty.
+constexpr std::uint64_t note_of(int fd, std::uint32_t generation) noexcept {
+    return (std::uint64_t{static_cast<std::uint32_t>(fd)} << 32) | generation;
+}
+constexpr std::uint32_t waker_generation = std::numeric_limits<std::uint32_t>::max();
 
 class epoll_reactor final : public reactor {
 public:
@@ -40,7 +46,9 @@ private:
     void unwatch(reactor_state& state) noexcept override;
     void tell_again(reactor_state& state) noexcept override;
     [[nodiscard]] int show_set() noexcept;
-    [[nodiscard]] int apply(int what, int fd, std::uint32_t interest, std::uint64_t mark) noexcept;
+    [[nodiscard]] int watch_waker() noexcept;
+    [[nodiscard]] int apply(int what, int fd, std::uint32_t interest,
+                            std::uint32_t generation) noexcept;
     [[nodiscard]] int ask(epoll_event* events, time_point until) noexcept;
     void rebuild() noexcept;
     [[nodiscard]] bool register_all() noexcept;  // false: some socket would be deaf
@@ -63,24 +71,25 @@ int epoll_reactor::start() noexcept {
         return errno;
     }
     // Edge-triggered: each write wakes once, and none is ever read back (R119).
-    return apply(EPOLL_CTL_ADD, waker(), EPOLLIN | EPOLLET, waker_mark);
+    return watch_waker();
 }
 
-int epoll_reactor::apply(int what, int fd, std::uint32_t interest, std::uint64_t mark) noexcept {
+int epoll_reactor::watch_waker() noexcept {
+    return apply(EPOLL_CTL_ADD, waker(), EPOLLIN | EPOLLET, waker_generation);
+}
+
+int epoll_reactor::apply(int what, int fd, std::uint32_t interest,
+                         std::uint32_t generation) noexcept {
     epoll_event asked{};
     asked.events = interest;
-    asked.data.u64 = mark;
+    asked.data.u64 = note_of(fd, generation);
     return sys::epoll_ctl(set_, what, fd, &asked) == 0 ? 0 : errno;
-}
-
-std::uint64_t mark_of(int fd, std::uint32_t generation) noexcept {
-    return (std::uint64_t{generation} << 32) | static_cast<std::uint32_t>(fd);
 }
 
 // Once for the socket's life, for both directions.
 int epoll_reactor::watch(reactor_state& state) noexcept {
-    generation_ += generation_ + 1 == 0 ? 2 : 1;
-    const int failed = apply(EPOLL_CTL_ADD, state.fd, everything, mark_of(state.fd, generation_));
+    generation_ = generation_ + 1 == waker_generation ? 1 : generation_ + 1;
+    const int failed = apply(EPOLL_CTL_ADD, state.fd, everything, generation_);
     if (failed == 0) {
         states()[static_cast<std::size_t>(state.fd)].generation = generation_;
     }
@@ -93,7 +102,7 @@ void epoll_reactor::unwatch(reactor_state& state) noexcept {
 
 void epoll_reactor::tell_again(reactor_state& state) noexcept {
     const std::uint32_t generation = states()[static_cast<std::size_t>(state.fd)].generation;
-    static_cast<void>(apply(EPOLL_CTL_MOD, state.fd, everything, mark_of(state.fd, generation)));
+    static_cast<void>(apply(EPOLL_CTL_MOD, state.fd, everything, generation));
 }
 
 int epoll_reactor::ask(epoll_event* events, time_point until) noexcept {
@@ -128,11 +137,12 @@ std::error_code epoll_reactor::wait(time_point until, completions& finished) {
         return system_error(errno == EINTR ? 0 : errno);
     }
     for (int i = 0; i < n; ++i) {
-        const std::uint64_t mark = events[i].data.u64;
-        const auto fd = static_cast<std::uint32_t>(mark);
-        if (states().knows(fd, static_cast<std::uint32_t>(mark >> 32))) {
-            ready(*states()[fd].state, events[i].events, finished);
-        } else if (mark != waker_mark) {
+        const std::uint64_t note = events[i].data.u64;
+        const auto generation = static_cast<std::uint32_t>(note);
+        const state_table::entry& known = states()[note >> 32];
+        if (known.generation == generation) {
+            ready(*known.state, events[i].events, finished);
+        } else if (generation != waker_generation) {
             ++orphans_;
         }
     }
@@ -181,12 +191,11 @@ void epoll_reactor::rebuild() noexcept {
 }
 
 bool epoll_reactor::register_all() noexcept {
-    bool all = apply(EPOLL_CTL_ADD, waker(), EPOLLIN | EPOLLET, waker_mark) == 0;
+    bool all = watch_waker() == 0;
     for (std::size_t fd = 0; fd < states().size() && all; ++fd) {
         const state_table::entry& known = states()[fd];
         if (known.state != nullptr && known.generation != 0) {
-            all = apply(EPOLL_CTL_ADD, known.state->fd, everything,
-                        mark_of(known.state->fd, known.generation)) == 0;
+            all = apply(EPOLL_CTL_ADD, known.state->fd, everything, known.generation) == 0;
         }
     }
     return all;

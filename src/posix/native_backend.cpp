@@ -96,7 +96,7 @@ std::error_code native_backend::control(socket_state& socket, control_request& a
     }
     int failed = control_handle(state.fd, asked);
     if (failed == 0 && asked.what == request::bind) {
-        state.bound = asked.address.port() != 0;
+        asked.address.port() != 0 ? state.set(mark::bound) : state.clear(mark::bound);
     }
     if (failed == 0 && asked.what == request::listen) {
         failed = listening(state);

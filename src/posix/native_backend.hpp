@@ -11,19 +11,8 @@
 
 namespace thole::detail {
 
-// A socket's state, as far as the backends agree. The bits stand together, whoever uses them:
-// an idle connection is little else.
+// A socket's state, as far as the backends agree. An idle connection is little else.
 struct native_state : socket_state {
-    // There may be something to read: until the system has said otherwise (R63).
-    bool readable : 1 = false;
-    // The reactor's: the peer is done, or urgent data came: a short read does not mean that an edge
-    // will follow.
-    bool wary : 1 = false;
-    // The reactor's: a verb stopped before the system said that it would block: it had its share of
-    // this turn, and the poller shall tell again (R65, R71).
-    bool again : 1 = false;
-    // Bound to a port of the user's choice.
-    bool bound : 1 = false;
     // What ended the connection (an errno, all below 256): the system tells it once, to whoever
     // asks first, and answers an end of stream from then on.
     std::uint8_t broken = 0;
@@ -46,7 +35,8 @@ protected:
     // Whether calls on its sockets may wait: the kernel's own waiting (R98), or ours.
     enum class mode : bool { nonblocking, blocking };
 
-    native_backend(loop_core& core, mode sockets) noexcept : core_(core), sockets_(sockets) {}
+    native_backend(loop_core& core, mode sockets, offer_function offering = nullptr) noexcept
+        : backend(offering), core_(core), sockets_(sockets) {}
 
     // Makes the descriptor that wake() writes to; 0 or the system's code.
     [[nodiscard]] int open_waker() noexcept;

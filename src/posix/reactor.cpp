@@ -22,8 +22,8 @@ reactor_state& state_of(const operation& op) noexcept {
 
 state_table::~state_table() { std::free(entries_); }
 
-bool state_table::put(reactor_state& state) noexcept {
-    const auto fd = static_cast<std::size_t>(state.fd);
+bool state_table::cover(int number) noexcept {
+    const auto fd = static_cast<std::size_t>(number);
     if (fd >= size_) {
         const std::size_t size = fd + fd / 2 + 16;
         auto* grown = static_cast<entry*>(std::realloc(entries_, size * sizeof(entry)));
@@ -36,7 +36,14 @@ bool state_table::put(reactor_state& state) noexcept {
         entries_ = grown;
         size_ = size;
     }
-    entries_[fd] = {&state, 0, 0};
+    return true;
+}
+
+bool state_table::put(reactor_state& state) noexcept {
+    if (!cover(state.fd)) {
+        return false;
+    }
+    entries_[state.fd] = {&state, 0, 0};
     return true;
 }
 
@@ -48,7 +55,10 @@ int reactor::open_waker() noexcept {
     if (const int failed = native_backend::open_waker()) {
         return failed;
     }
-    return waker() < limit_ ? 0 : EMFILE;
+    if (waker() >= limit_) {
+        return EMFILE;
+    }
+    return states_.cover(waker()) ? 0 : ENOMEM;
 }
 
 native_state* reactor::take(int fd, socket_kind kind, int& failed) noexcept {
@@ -57,6 +67,7 @@ native_state* reactor::take(int fd, socket_kind kind, int& failed) noexcept {
     if (state != nullptr) {
         state->core = &core();
         state->kind = kind;
+        state->clear(mark::asks | mark::submitted);
         state->fd = fd;
         if (states_.put(*state)) {
             failed = 0;
@@ -108,40 +119,49 @@ void reactor::bury() noexcept {
 
 // An operation waits for the poller.
 inline void reactor::pause(reactor_state& state) noexcept {
-    if (state.again) {
-        state.again = false;
+    if (state.has(mark::again)) {
+        state.clear(mark::again);
         tell_again(state);
     }
 }
 
 bool reactor::submit(operation& op) {
     reactor_state& state = state_of(op);
-    if (is_write(op.what)) {
-        return submit_write(op, state);
-    }
-    if (is_transfer(op.what) && !state.readable) {
-        state.reading.push_alone(op);
-        return false;
-    }
-    return submit_unusual(op, state);
-}
-
-bool reactor::submit_write(operation& op, reactor_state& state) {
-    return start_write(op, state) == progress::done || wait_for(state.writing, op);
-}
-
-bool reactor::wait_for(operation_queue& queue, operation& op) noexcept {
-    queue.push(op);
-    pause(state_of(op));
-    return false;
-}
-
-bool reactor::submit_unusual(operation& op, reactor_state& state) {
     if (op.what == verb::connect) {
         return begin_connect(op, state) == progress::done || wait_for(state.writing, op);
     }
-    const progress at = is_accept(op.what) ? start_accept(op, state) : finish_read(op, state);
+    if (is_write(op.what)) {
+        state.clear(mark::submitted);
+        return finish_write(op, state) == progress::done || wait_for(state.writing, op);
+    }
+    const progress at = is_accept(op.what) ? start_accept(op, state) : start_read(op, state);
     return at == progress::done || wait_for(state.reading, op);
+}
+
+// There is nearly always room, so the system is asked at once.
+std::ptrdiff_t reactor::send_now(socket_state& socket, const void* bytes, std::size_t length) {
+    return sys::send(static_cast<reactor_state&>(socket).fd, bytes, length, MSG_NOSIGNAL);  // R72
+}
+
+bool reactor::submit_rest(operation& op, std::ptrdiff_t offered) {
+    reactor_state& state = state_of(op);
+    return write_rest(op, state, offered) == progress::done || wait_for(state.writing, op);
+}
+
+bool reactor::wait_for(operation_queue& queue, operation& op) noexcept {
+    reactor_state& state = state_of(op);
+    queue.push(op);
+    state.set(uses_writing(op.what) ? mark::submitted : mark::reader);
+    pause(state);
+    return false;
+}
+
+void reactor::leave(operation& op, reactor_state& state) noexcept {
+    operation_queue& queue = queue_of(op);
+    queue.remove(op);
+    if (queue.empty()) {
+        state.clear(&queue == &state.writing ? mark::submitted : mark::plain | mark::reader);
+    }
 }
 
 progress reactor::begin_connect(operation& op, reactor_state& state) {
@@ -172,7 +192,7 @@ progress reactor::go_on_connecting(operation& op, reactor_state& state, std::uin
 }
 
 bool reactor::cancel(operation& op) {
-    queue_of(op).remove(op);
+    leave(op, state_of(op));
     settle_aborted(op, ECANCELED);
     return true;
 }
@@ -181,13 +201,13 @@ bool reactor::cancel(operation& op) {
 void reactor::ready_unusual(reactor_state& state, std::uint32_t events, completions& finished) {
     constexpr std::uint32_t over = event::error | event::hang_up;
     if ((events & (over | event::peer_done | event::urgent)) != 0) {
-        state.wary = true;
+        state.set(mark::wary);
     }
     if (!state.writing.empty() && (events & (over | event::writable)) != 0) {
         serve_write(state, events, finished);
     }
     if ((events & (over | event::peer_done | event::readable)) != 0) {
-        state.readable = true;
+        state.set(mark::asks);
         if (!state.reading.empty()) {
             serve_read(state, finished);
         }
@@ -199,7 +219,17 @@ void reactor::serve_read(reactor_state& state, completions& finished) {
     if (is_accept(op.what)) {
         serve_accepts(state, finished);
     } else if (finish_read(op, state) == progress::done) {
-        state.reading.remove(op);
+        leave(op, state);
+        finished.push(op);
+    }
+}
+
+// A read filled its buffer, or met the end, an error, or nothing.
+void reactor::read_to_the_end(operation& op, std::ptrdiff_t first, completions& finished) {
+    reactor_state& state = state_of(op);
+    state.set(mark::asks);
+    if (read_unusual(op, state, first) == progress::done) {
+        leave(op, state);
         finished.push(op);
     }
 }
@@ -212,7 +242,7 @@ void reactor::serve_write(reactor_state& state, std::uint32_t events, completion
         pause(state);
         return;
     }
-    state.writing.remove(op);
+    leave(op, state);
     finished.push(op);
 }
 
@@ -222,7 +252,7 @@ void reactor::serve_accepts(reactor_state& state, completions& finished) {
             pause(state);
             return;
         }
-        state.reading.remove(*op);
+        leave(*op, state);
         finished.push(*op);
     }
 }
@@ -230,7 +260,7 @@ void reactor::serve_accepts(reactor_state& state, completions& finished) {
 void reactor::fail(reactor_state& state, int raw, completions& finished) {
     for (operation_queue* queue : {&state.reading, &state.writing}) {
         while (operation* op = queue->front()) {
-            queue->remove(*op);
+            leave(*op, state);
             if (op->starved) {
                 core().lent->leave_line(*op);
             }

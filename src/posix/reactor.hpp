@@ -21,6 +21,14 @@ inline constexpr std::uint32_t peer_done = 0x2000;
 inline constexpr std::uint32_t unsure = 0x4000'0000;  // the poller cannot tell errors apart
 }  // namespace event
 
+namespace mark {
+// The peer is done, or urgent data came: a short read does not mean that an edge will follow.
+inline constexpr std::uint8_t wary = 64;
+// A verb stopped before the system said that it would block: it had its share of this turn, and the
+// poller shall tell again (R65, R71).
+inline constexpr std::uint8_t again = 128;
+}  // namespace mark
+
 // What came of a step of a verb. `done`: settled. Otherwise the operation waits in its queue, and
 // the verb's finish is called when that has happened.
 enum class progress : std::uint8_t { done, wait_readable, wait_writable, in_kernel };
@@ -44,16 +52,13 @@ public:
     state_table& operator=(const state_table&) = delete;
     ~state_table();
 
-    // False: no memory.
+    // False: no memory. From here on the number may be asked for.
+    [[nodiscard]] bool cover(int fd) noexcept;
     [[nodiscard]] bool put(reactor_state& state) noexcept;
     void remove(int fd) noexcept { entries_[fd] = {}; }
 
     [[nodiscard]] std::size_t size() const noexcept { return size_; }
     [[nodiscard]] entry& operator[](std::size_t fd) noexcept { return entries_[fd]; }
-    // False: the registration's socket is closed. A generation is never 0.
-    [[nodiscard]] bool knows(std::uint32_t fd, std::uint32_t generation) const noexcept {
-        return fd < size_ && entries_[fd].generation == generation;
-    }
 
 private:
     entry* entries_ = nullptr;
@@ -67,6 +72,7 @@ public:
     ~reactor() override;
 
     bool submit(operation& op) final;
+    bool submit_rest(operation& op, std::ptrdiff_t offered) final;
     bool cancel(operation& op) final;
     void close(socket_state* state) final;
     std::size_t held() const noexcept final { return 0; }
@@ -74,7 +80,7 @@ public:
 protected:
     // Descriptors from `limit` on are refused.
     reactor(loop_core& core, int limit) noexcept
-        : native_backend(core, mode::nonblocking), limit_(limit) {}
+        : native_backend(core, mode::nonblocking, &send_now), limit_(limit) {}
 
     // As native_backend's, below the limit.
     [[nodiscard]] int open_waker() noexcept;
@@ -88,6 +94,8 @@ protected:
     void fail(reactor_state& state, int raw, completions& finished);
 
 private:
+    [[nodiscard]] static std::ptrdiff_t send_now(socket_state& socket, const void* bytes,
+                                                 std::size_t length);
     // From now on the poller watches this socket, for its life; 0 or the system's code.
     [[nodiscard]] virtual int watch(reactor_state& state) noexcept = 0;
     // It no longer does, though the descriptor lives on (R67).
@@ -105,13 +113,12 @@ private:
                                             std::uint32_t events);
     void pause(reactor_state& state) noexcept;
     void serve_write(reactor_state& state, std::uint32_t events, completions& finished);
-    // Apart from submit(), so that its commonest ways keep no registers for the others.
-    THOLE_APART bool submit_write(operation& op, reactor_state& state);
-    THOLE_APART bool submit_unusual(operation& op, reactor_state& state);
-    THOLE_APART bool wait_for(operation_queue& queue, operation& op) noexcept;
+    bool wait_for(operation_queue& queue, operation& op) noexcept;
+    static void leave(operation& op, reactor_state& state) noexcept;
     THOLE_APART void ready_unusual(reactor_state& state, std::uint32_t events,
                                    completions& finished);
-    THOLE_APART void serve_read(reactor_state& state, completions& finished);
+    THOLE_APART void read_to_the_end(operation& op, std::ptrdiff_t first, completions& finished);
+    void serve_read(reactor_state& state, completions& finished);
     void serve_accepts(reactor_state& state, completions& finished);
 
     state_table states_;

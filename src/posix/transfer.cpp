@@ -63,8 +63,8 @@ progress ended(operation& op, const reactor_state& state) noexcept {
 }
 
 void note_short_read(const step& last, reactor_state& state) noexcept {
-    if (static_cast<std::size_t>(last.moved) < last.asked && !state.wary) {
-        state.readable = false;  // R63: it is drained, and an edge will tell of more
+    if (static_cast<std::size_t>(last.moved) < last.asked && !state.has(mark::wary)) {
+        state.clear(mark::asks);  // R63: it is drained, and an edge will tell of more
     }
 }
 
@@ -76,13 +76,13 @@ progress go_on_reading(operation& op, reactor_state& state, step last) noexcept 
             if (is_complete(op)) {
                 return done(op);
             }
-            if (!state.readable) {
+            if (!state.has(mark::asks)) {
                 return progress::wait_readable;
             }
         } else if (last.moved == 0) {
             return ended(op, state);
         } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
-            state.readable = false;
+            state.clear(mark::asks);
             return progress::wait_readable;
         } else if (errno != EINTR) {
             return failed(op, state, errno);
@@ -98,7 +98,7 @@ progress go_on_writing(operation& op, reactor_state& state, step last) noexcept 
                 return done(op);
             }
             if (static_cast<std::size_t>(last.moved) < last.asked && ++cut == most_short) {
-                state.again = true;
+                state.set(mark::again);
                 return progress::wait_writable;
             }
         } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
@@ -131,7 +131,7 @@ progress look(operation& op, reactor_state& state) noexcept {
             return waits ? done(op) : ended(op, state);
         }
         if (errno == EAGAIN || errno == EWOULDBLOCK) {
-            state.readable = false;
+            state.clear(mark::asks);
             return progress::wait_readable;
         }
         if (errno != EINTR) {  // the system has told it now; the read that follows tells it again
@@ -196,7 +196,7 @@ progress finish_receive(operation& op, reactor_state& state) noexcept {
         return ended(op, state);
     }
     if (raw == EAGAIN || raw == EWOULDBLOCK) {
-        state.readable = false;
+        state.clear(mark::asks);
         return progress::wait_readable;
     }
     return failed(op, state, raw);
@@ -212,8 +212,8 @@ progress read_unusual(operation& op, reactor_state& state, ssize_t first) noexce
     return go_on_reading(op, state, receive(op, state.fd));
 }
 
-progress write_unusual(operation& op, reactor_state& state, ssize_t first) noexcept {
-    return go_on_writing(op, state, op.vectored ? transmit(op, state.fd) : step{first, op.length});
+progress write_rest(operation& op, reactor_state& state, ssize_t first) noexcept {
+    return go_on_writing(op, state, {first, op.length});
 }
 
 progress finish_write(operation& op, reactor_state& state) noexcept {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
 // The verbs of the readiness kind of kernel: a pair of functions each. Any that waits may set
-// state.again.
+// state.has(mark::again).
 #pragma once
 
 #include <cstdint>
@@ -26,61 +26,52 @@ namespace thole::detail {
 // some bytes into one buffer, stands here in few instructions.
 [[nodiscard]] progress read_unusual(operation& op, reactor_state& state, ssize_t first) noexcept;
 [[nodiscard]] inline progress finish_read(operation& op, reactor_state& state) noexcept {
-    if (op.what == verb::read && !op.vectored) {
-        const ssize_t moved = sys::recv(state.fd, op.buffer, op.length, 0);
-        if (moved <= 0) {
-            return read_unusual(op, state, moved);
-        }
-        op.count = static_cast<std::size_t>(moved);
-        if (op.count < op.length && !state.wary) {
-            state.readable = false;  // R63: it is drained, and an edge will tell of more
-        }
-        settle_done(op);
-        return progress::done;
+    if (op.what == verb::receive) {
+        return finish_receive(op, state);
     }
-    return op.what == verb::receive ? finish_receive(op, state) : read_unusual(op, state, 0);
-}
-[[nodiscard]] inline progress start_read(operation& op, reactor_state& state) noexcept {
-    return state.readable ? finish_read(op, state) : progress::wait_readable;
-}
-
-// write and write_some. There is nearly always room, so the system is asked at once.
-[[nodiscard]] progress write_unusual(operation& op, reactor_state& state, ssize_t first) noexcept;
-[[nodiscard]] inline progress start_write(operation& op, reactor_state& state) noexcept {
-    if (op.vectored) {
-        return write_unusual(op, state, 0);
+    if (op.what != verb::read || op.vectored) {
+        return read_unusual(op, state, 0);
     }
-    const ssize_t moved = sys::send(state.fd, op.buffer, op.length, MSG_NOSIGNAL);  // R72
-    if (static_cast<std::size_t>(moved) != op.length) {
-        return write_unusual(op, state, moved);
+    const ssize_t moved = sys::recv(state.fd, op.buffer, op.length, 0);
+    if (moved <= 0) {
+        return read_unusual(op, state, moved);
     }
-    op.count = op.length;
+    op.count = static_cast<std::size_t>(moved);
+    if (op.count < op.length && !state.has(mark::wary)) {
+        state.clear(mark::asks);  // R63: it is drained, and an edge will tell of more
+    }
     settle_done(op);
     return progress::done;
 }
+[[nodiscard]] inline progress start_read(operation& op, reactor_state& state) noexcept {
+    return state.has(mark::asks) ? finish_read(op, state) : progress::wait_readable;
+}
+
+// write and write_some. write_rest() goes on after a first step: what send() gave.
+[[nodiscard]] progress write_rest(operation& op, reactor_state& state, ssize_t first) noexcept;
 [[nodiscard]] progress finish_write(operation& op, reactor_state& state) noexcept;
 
-// The commonest news, bytes for a read, goes its way without a call of ours.
+// The commonest news, some bytes for a plain read, goes its way without a call of ours. While a
+// read waits `asks` is not marked; after a short one it stays so (R63), for an edge will tell of
+// more.
 inline void reactor::ready(reactor_state& state, std::uint32_t events, completions& finished) {
-    constexpr std::uint32_t usual = event::readable | event::writable;
-    if ((events & ~usual) != 0 || !state.writing.empty()) {
+    constexpr std::uint8_t usual = mark::plain | mark::wary | mark::submitted;
+    if ((events & ~event::writable) != event::readable || (state.marks & usual) != mark::plain) {
         ready_unusual(state, events, finished);
         return;
     }
-    if ((events & event::readable) == 0) {
-        return;
-    }
-    state.readable = true;
     operation* op = state.reading.front();
-    if (op == nullptr) {
+    const ssize_t moved = sys::recv(state.fd, op->buffer, op->length, 0);
+    const auto count = static_cast<std::size_t>(moved);
+    if (moved <= 0 || count == op->length) {
+        read_to_the_end(*op, moved, finished);
         return;
     }
-    if (!takes_some(op->what)) {
-        serve_read(state, finished);
-    } else if (finish_read(*op, state) == progress::done) {
-        state.reading.remove_alone();
-        finished.push(*op);
-    }
+    op->count = count;
+    settle_done(*op);
+    op->state->reading.remove_alone();
+    op->state->clear(mark::plain);
+    finished.push_done(*op);
 }
 
 }  // namespace thole::detail

@@ -16,7 +16,7 @@ class wait_ask : public asked<tcp::wait_readable_op> {
 public:
     using asked::asked;
     bool start(socket_state* on) {
-        reset(verb::wait_readable, nullptr, on, never);
+        reset(verb::wait_readable, on, never);
         length = 1;
         return by_.submit(*this);
     }

@@ -13,7 +13,7 @@ class receive_ask : public asked<tcp::receive_op> {
 public:
     using asked::asked;
     bool start(socket_state* on) {
-        reset(verb::receive, nullptr, on, never);
+        reset(verb::receive, on, never);
         length = 1;
         return by_.submit(*this);
     }

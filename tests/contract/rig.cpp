@@ -229,7 +229,7 @@ void rig::start_stuck_write(transfer_ask& op, socket_state* on_socket) {
 // ---- Operations.
 
 bool transfer_ask::start(verb asks, socket_state* on, std::span<std::byte> bytes) {
-    reset(asks, nullptr, on, never);
+    reset(asks, on, never);
     buffer = bytes.data();
     length = bytes.size();
     vectored = false;
@@ -238,7 +238,7 @@ bool transfer_ask::start(verb asks, socket_state* on, std::span<std::byte> bytes
 
 bool transfer_ask::start(verb asks, socket_state* on,
                          std::span<const std::span<std::byte>> pieces) {
-    reset(asks, nullptr, on, never);
+    reset(asks, on, never);
     buffer = const_cast<std::span<std::byte>*>(pieces.data());
     length = pieces.size();
     vectored = true;
@@ -246,7 +246,7 @@ bool transfer_ask::start(verb asks, socket_state* on,
 }
 
 bool accept_ask::start(socket_state* on) {
-    reset(verb::accept, nullptr, on, never);
+    reset(verb::accept, on, never);
     return by_.submit(*this);
 }
 

@@ -65,7 +65,7 @@ const error_row* row_meaning(std::errc meaning) {
 
 // An operation whose outcome a test may read.
 struct settled : thole::operation {
-    settled() { reset(thole::verb::read, nullptr, nullptr, thole::never); }
+    settled() { reset(thole::verb::read, nullptr, thole::never); }
     using operation::outcome;
 };
 
