@@ -206,6 +206,9 @@ public:
     // while wait() would find something. It stays the backend's. By default: not_supported.
     [[nodiscard]] virtual std::error_code waitable(std::uintptr_t& handle);
 
+    // Requests wait for the next wait() to be sent, whatever that handle says.
+    [[nodiscard]] virtual bool unsent() const noexcept { return false; }
+
     // The clock of this network. Loop's thread, or any thread where nothing runs.
     [[nodiscard]] virtual time_point now() const noexcept = 0;
 

@@ -23,8 +23,8 @@ time_point loop_core::next_deadline() noexcept {
     settle_timers();
     // The simulated clock stands still outside of poll().
     const bool only_poll_moves = info.kind == backend_kind::sim && has_work();
-    if (only_poll_moves || !ready.empty() || !expired.empty() || !mail.empty() ||
-        !loopless().empty()) {
+    if (only_poll_moves || network->unsent() || !ready.empty() || !expired.empty() ||
+        !mail.empty() || !loopless().empty()) {
         return clock();
     }
     return time_point(std::chrono::nanoseconds(wheel.next()));

@@ -24,6 +24,22 @@ public:
         return parked_ != nullptr;
     }
 
+    // Room for more than before; false: no memory.
+    [[nodiscard]] bool grow() noexcept {
+        const std::size_t bound = bound_ * 2;
+        auto* grown = new (std::nothrow) loose_socket[bound];
+        if (grown == nullptr) {
+            return false;
+        }
+        for (std::size_t i = 0; i < size_; ++i) {
+            grown[i] = parked_[(first_ + i) % bound_];
+        }
+        delete[] std::exchange(parked_, grown);
+        first_ = 0;
+        bound_ = bound;
+        return true;
+    }
+
     [[nodiscard]] std::size_t bound() const noexcept { return bound_; }
     [[nodiscard]] std::size_t size() const noexcept { return size_; }
     [[nodiscard]] bool full() const noexcept { return size_ == bound_; }

@@ -5,6 +5,9 @@
 #include "posix/handle.hpp"
 #include "posix/reactor.hpp"
 #include "posix/sys.hpp"
+#if defined(THOLE_HAVE_LIBURING)
+#include "posix/uring.hpp"
+#endif
 
 namespace thole::detail {
 namespace {
@@ -172,7 +175,11 @@ backend_choice platform_backend(backend_kind kind, loop_core& core) {
     case backend_kind::select:
         return select_backend(core);
     case backend_kind::io_uring:
+#if defined(THOLE_HAVE_LIBURING)
+        return uring_backend(core);
+#else
         return {nullptr, system_error(EOPNOTSUPP), "io_uring is not part of this build"};
+#endif
     case backend_kind::iocp:
         return {nullptr, system_error(EOPNOTSUPP), "IOCP exists on Windows only"};
     case backend_kind::sim:

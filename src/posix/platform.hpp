@@ -8,6 +8,7 @@
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <sys/eventfd.h>
@@ -19,4 +20,7 @@
 
 #if defined(THOLE_HAVE_EPOLL)
 #include <sys/epoll.h>
+#endif
+#if defined(THOLE_HAVE_LIBURING)
+#include <liburing.h>
 #endif

@@ -46,6 +46,13 @@ using ::epoll_wait;
 #if defined(THOLE_HAVE_EPOLL_PWAIT2)
 using ::epoll_pwait2;
 #endif
+#if defined(THOLE_HAVE_LIBURING)
+using ::io_uring_enter2;
+using ::io_uring_queue_exit;
+using ::io_uring_queue_init_params;
+using ::io_uring_register;
+using ::io_uring_ring_dontfork;
+#endif
 using ::clock_gettime;
 using ::fcntl;
 using ::pselect;

@@ -3,7 +3,14 @@
 
 #include <algorithm>
 
+#include "support/forbidden.hpp"
+
 namespace thole::test {
+namespace {
+
+[[maybe_unused]] const bool asked_first = (what_forbids = &what_forbids_io_uring, true);
+
+}  // namespace
 
 using detail::reason;
 using detail::stage;

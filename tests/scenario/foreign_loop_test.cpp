@@ -22,7 +22,7 @@ class outer_loop {
 public:
     explicit outer_loop(loop& on) : on_(on) {
         const auto handle = on.native_waitable();
-        if (kind_of_run() == backend_kind::epoll) {
+        if (kind_of_run() == backend_kind::epoll || on_uring()) {
             REQUIRE(handle.error() == no_error);
             handle_ = *handle;
         } else {

@@ -182,9 +182,12 @@ THOLE_TEST("CL08 a write after our shutdown", "[close]") {
     noting<tcp::write_some_op> some{noted{&log, "some"}};
     noting<tcp::write_op> nothing{noted{&log, "nothing"}};
     writing.start(both.here, bytes_of("x"));
-    some.start(both.here, bytes_of("x"));
-    nothing.start(both.here, std::span<const std::byte>());
     CHECK(log.size() == 0);
+    settle(in.on);
+    some.start(both.here, bytes_of("x"));
+    CHECK(log.size() == 1);
+    settle(in.on);
+    nothing.start(both.here, std::span<const std::byte>());
     settle(in.on);
     REQUIRE(log.size() == 3);
     CHECK(log.of("write").error == std::errc::broken_pipe);

@@ -4,8 +4,12 @@
 #include <algorithm>
 #include <exception>
 
+#include "support/forbidden.hpp"
+
 namespace thole::test {
 namespace {
+
+[[maybe_unused]] const bool asked_first = (what_forbids = &what_forbids_io_uring, true);
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 constexpr bool sanitized = true;
@@ -27,6 +31,7 @@ backend_kind kind_of_run() { return parse_backend(backend()).value_or(backend_ki
 loop_options options_of_run() { return {.backend = kind_of_run()}; }
 bool on_sim() { return kind_of_run() == backend_kind::sim; }
 bool on_iocp() { return kind_of_run() == backend_kind::iocp; }
+bool on_uring() { return kind_of_run() == backend_kind::io_uring; }
 std::size_t rounds() { return sanitized || on_iocp() ? 200 : 2000; }
 
 std::span<const std::byte> bulk() {

@@ -29,6 +29,7 @@ inline const std::error_code no_error{};
 [[nodiscard]] loop_options options_of_run();
 [[nodiscard]] bool on_sim();
 [[nodiscard]] bool on_iocp();
+[[nodiscard]] bool on_uring();
 // How often a race is tried: about 2,000 natively, 200 under Wine and sanitizers (cases.md 6.1.7).
 [[nodiscard]] std::size_t rounds();
 // Enough bytes to leave a write pending when the peer does not read.

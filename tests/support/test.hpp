@@ -9,11 +9,16 @@
 
 namespace thole::test {
 
-// What this run is for ("epoll", "select", "iocp", "sim"); "" in a suite without backends.
+// What this run is for ("epoll", "io_uring", "select", "iocp", "sim"); "" in a suite without
+// backends.
 std::string_view backend();
 
 // Ends the test case as skipped. Works on the test's own thread, within THOLE_TEST only.
 [[noreturn]] void skip(std::string reason);
+
+// What a suite with backends sets: why this machine lets nothing be shown on the run's backend,
+// for which each test is skipped then; "" where it can.
+inline std::string (*what_forbids)() = nullptr;
 
 // Runs the body of a THOLE_TEST and catches what skip() throws.
 void run_body(void (*body)());

@@ -178,6 +178,11 @@ void skip(std::string reason) { throw skipped{std::move(reason)}; }
 
 void run_body(void (*body)()) {
     try {
+        if (what_forbids != nullptr) {
+            if (std::string why = what_forbids(); !why.empty()) {
+                skip(std::move(why));
+            }
+        }
         body();
     } catch (const skipped& end) {
         was_skipped = true;
@@ -193,7 +198,7 @@ int main(int count, char** words) {
     Catch::Session session;
     session.cli(session.cli() |
                 Catch::clara::Opt(thole::test::the_backend, "name")["--backend"](
-                    "the backend this run is for: sim, epoll, select, iocp") |
+                    "the backend this run is for: sim, epoll, io_uring, select, iocp") |
                 Catch::clara::Opt(suite, "name")["--suite"](
                     "the name in the record, which goes to $THOLE_RECORD/NAME[-BACKEND].jsonl") |
                 Catch::clara::Opt(limit, "seconds")["--limit"](

@@ -16,7 +16,7 @@ import pathlib
 import re
 import sys
 
-BACKENDS = ['sim', 'epoll', 'select', 'iocp']
+BACKENDS = ['sim', 'epoll', 'select', 'io_uring', 'iocp']
 CASES = pathlib.Path(__file__).resolve().parents[2] / 'tests' / 'scenario' / 'cases.txt'
 
 
@@ -98,7 +98,7 @@ def table(cases, expected):
     if not cells and not expected:
         return []
     holes = []
-    print('\n' + 'case'.ljust(8) + ''.join(name.ljust(8) for name in BACKENDS).rstrip())
+    print('\n' + 'case'.ljust(8) + ''.join(name.ljust(9) for name in BACKENDS).rstrip())
     for row in sorted(set(rows) | set(constructed) | {where[0] for where in cells}):
         line = row.ljust(8)
         if row in constructed:
@@ -111,7 +111,7 @@ def table(cases, expected):
             if word == '.' and backend in expected and backend in rows.get(row, ()):
                 word = 'HOLE'
                 holes.append(f'{row} on {backend}')
-            line += word.ljust(8)
+            line += word.ljust(9)
         print(line.rstrip())
     for row, reason in sorted(constructed.items()):
         if row in rows or not reason:

@@ -214,6 +214,46 @@ inline int epoll_pwait2(int set, epoll_event* events, int most, const timespec* 
                    [&](script::call&) { return ::epoll_pwait2(set, events, most, time, mask); });
 }
 #endif
+#if defined(THOLE_HAVE_LIBURING)
+// A rule may cut short how many requests are taken. `level`: how many completions are waited for;
+// all of these give a negative code when they fail.
+inline int io_uring_enter2(unsigned ring, unsigned requests, unsigned least, unsigned flags,
+                           sigset_t* how, size_t size) {
+    script::call asked = of("io_uring_enter", static_cast<std::intptr_t>(ring));
+    asked.most = requests;
+    asked.level = static_cast<int>(least);
+    asked.option = static_cast<int>(flags);
+    return perform(std::move(asked), [&](script::call& call) {
+        return ::io_uring_enter2(ring, static_cast<unsigned>(call.most), least, flags, how, size);
+    });
+}
+inline int io_uring_queue_init_params(unsigned entries, io_uring* ring, io_uring_params* asks) {
+    script::call asked = of("io_uring_setup");
+    asked.most = entries;
+    asked.code = asks->flags;
+    asked.out = ring;
+    return perform(std::move(asked), [&](script::call&) {
+        return ::io_uring_queue_init_params(entries, ring, asks);
+    });
+}
+inline void io_uring_queue_exit(io_uring* ring) {
+    perform(of("io_uring_exit", ring->ring_fd), [&](script::call&) {
+        ::io_uring_queue_exit(ring);
+        return 0;
+    });
+}
+inline int io_uring_register(unsigned ring, unsigned what, const void* value, unsigned count) {
+    script::call asked = of("io_uring_register", static_cast<std::intptr_t>(ring));
+    asked.option = static_cast<int>(what);
+    asked.out = const_cast<void*>(value);
+    return perform(std::move(asked),
+                   [&](script::call&) { return ::io_uring_register(ring, what, value, count); });
+}
+inline int io_uring_ring_dontfork(io_uring* ring) {
+    return perform(of("io_uring_ring_dontfork", ring->ring_fd),
+                   [&](script::call&) { return ::io_uring_ring_dontfork(ring); });
+}
+#endif
 inline int pselect(int highest, fd_set* in, fd_set* out, fd_set* odd, const timespec* time,
                    const sigset_t* mask) {
     return perform(of("pselect"),

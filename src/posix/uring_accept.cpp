@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: BSL-1.0
+#include "core/error_table.hpp"
+#include "core/loop_core.hpp"
+#include "posix/handle.hpp"
+#include "posix/outcome.hpp"
+#include "posix/uring.hpp"
+
+namespace thole::detail {
+namespace {
+
+// Without a name for the peer: one request has one place for it, and the next client would
+// overwrite it (R86). Who wants to know asks the socket.
+loose_socket accepted_socket(int fd) noexcept {
+    return {static_cast<std::uintptr_t>(fd), &blocking_methods, {}, {}};
+}
+
+}  // namespace
+
+int uring::listening(native_state& state) noexcept {
+    constexpr std::size_t usual = 16;
+    return static_cast<uring_listener&>(state).inbound.reserve(usual) ? 0 : ENOMEM;
+}
+
+// The standing request stands while somebody waits; whatever it brings beyond that is parked, so
+// that this is bounded by the completions that a ring holds (R86).
+bool uring::submit_accept(operation& op, uring_listener& state) noexcept {
+    if (state.inbound.size() > 0 && state.reading.empty()) {
+        static_cast<tcp::accept_op&>(op).accepted = state.inbound.take();
+        settle_done(op);
+        return true;
+    }
+    state.reading.push(op);
+    if (!state.reading_at.sent) {
+        stand_ready(state);
+    }
+    return false;
+}
+
+void uring::stand_ready(uring_listener& state) noexcept {
+    if (!try_to_stand_ready(state)) {
+        state.reading_at.postponed = true;
+        postpone(state);
+    }
+}
+
+bool uring::try_to_stand_ready(uring_listener& state) noexcept {
+    io_uring_sqe* asked = request();
+    if (asked == nullptr) {
+        return false;
+    }
+    io_uring_prep_multishot_accept(asked, state.fd, nullptr, nullptr, SOCK_CLOEXEC);
+    asked->user_data = token{token_kind::accept, ++slots_[state.slot].reading, state.slot}.word();
+    state.reading_at.sent = true;
+    state.reading_at.postponed = false;
+    return true;
+}
+
+void uring::accepted(uring_listener& state, const io_uring_cqe& came, completions& finished) {
+    if ((came.flags & IORING_CQE_F_MORE) == 0) {  // R85: this one counts, and is the last
+        state.reading_at.sent = false;
+        state.cancelling = false;
+    }
+    if (came.res >= 0) {
+        const loose_socket arrived = accepted_socket(came.res);
+        const bool parks = state.reading.empty() && state.inbound.full();
+        if (state.closed || (parks && !state.inbound.grow())) {
+            arrived.methods->close(arrived.native);
+        } else {
+            deliver(state, state.inbound, arrived, finished);
+        }
+    } else if (const int raw = -came.res; !is_ended_early(raw) && !is_of_one_client(raw)) {
+        // No descriptor or no memory: the client stays in the system's queue, and the next accept
+        // asks again (I8, R69).
+        if (operation* op = state.reading.front()) {
+            state.reading.remove(*op);
+            settle_error(*op, decode(op->what, raw));
+            finished.push(*op);
+        }
+    }
+    if (state.closed) {
+        release_idle(state);
+    } else if (state.reading.empty()) {
+        if (state.reading_at.sent) {
+            postpone(state);  // nobody may ask again in this turn: see send_postponed_of()
+        }
+    } else if (!state.reading_at.sent) {
+        stand_ready(state);
+    }
+}
+
+// The next client shall be refused at once, so that this one request is sent without delay.
+void uring::close_listener(uring_listener& state) noexcept {
+    while (state.inbound.size() > 0) {
+        const loose_socket parked = state.inbound.take();
+        parked.methods->close(parked.native);
+    }
+    if (state.reading_at.sent && !is_lost()) {
+        if (!state.cancelling) {
+            ask_to_cancel(state, false);
+        }
+        if (ring_.enabled()) {
+            ring_.send(true);
+        }
+        if (ring_.unsent() != 0) {  // the request still names the descriptor
+            return;
+        }
+    }
+    close_handle(state.fd);
+    state.fd = -1;
+}
+
+}  // namespace thole::detail
