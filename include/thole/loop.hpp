@@ -152,9 +152,10 @@ public:
     /// outside of it. On the simulated network, whose clock only poll() moves, it is now as long as
     /// anything is pending. Loop's thread only.
     [[nodiscard]] THOLE_API time_point next_deadline() noexcept;
-    /// What another event loop can wait on for news: on epoll a descriptor that is readable while
-    /// poll() would find something, posts of other threads among it. It stays the loop's, and the
-    /// same for its life: never read, write or close it. Ask before other threads post.
+    /// What another event loop can wait on for news: on epoll and io_uring a descriptor that is
+    /// readable while poll() would find something, posts of other threads among it. It stays the
+    /// loop's, and the same for its life: never read, write or close it. Ask before other threads
+    /// post.
     /// std::errc::not_supported on the other backends, whose kernels have no such handle: call
     /// poll() every few milliseconds there, or run the loop on a thread of its own and post to it.
     /// Also what error() gives, and codes of the system. Loop's thread only.
