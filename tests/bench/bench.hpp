@@ -43,11 +43,9 @@ struct arguments {
         for (int i = from; i < count; ++i) {
             const std::string word = given[i];
             const auto at = word.find('=');
-            if (at == std::string::npos) {
-                words[word] = "1";
-            } else {
-                words[word.substr(0, at)] = word.substr(at + 1);
-            }
+            words.insert_or_assign(word.substr(0, at), at == std::string::npos
+                                                           ? std::string(1, '1')
+                                                           : word.substr(at + 1));
         }
     }
     [[nodiscard]] long number(const char* key, long otherwise) const {

@@ -201,12 +201,8 @@ void post(const arguments& a, result& r) {
         post_across(a, r);
     } else {
         net::io_context on(one_thread);
-        post_from_own_thread(
-            a, r, [&](long& sum) { net::post(on, [&sum] { ++sum; }); },
-            [&] {
-                on.restart();
-                on.poll();
-            });
+        post_from_handlers(
+            a, r, [&](auto act) { net::post(on, act); }, [&] { on.run(); });
     }
 }
 

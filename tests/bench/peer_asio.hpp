@@ -30,7 +30,7 @@ using socket_type = net::basic_stream_socket<tcp, executor>;
 using acceptor_type = net::basic_socket_acceptor<tcp, executor>;
 using timer_type = net::basic_waitable_timer<clock, net::wait_traits<clock>, executor>;
 
-enum class serving { echo, sink, source };
+enum class serving { echo, once, sink, source };
 
 struct service {
     net::io_context& on;
@@ -64,7 +64,10 @@ struct service {
 
 private:
     static serving kind_of(const std::string& word) {
-        return word == "sink" ? serving::sink : word == "source" ? serving::source : serving::echo;
+        return word == "sink"     ? serving::sink
+               : word == "source" ? serving::source
+               : word == "once"   ? serving::once
+                                  : serving::echo;
     }
 };
 

@@ -52,7 +52,7 @@ awaitable<void> session(service& of, socket_type socket) {
         }
         const auto [unsent, sent] =
             co_await net::async_write(socket, net::buffer(buffer.get(), n), awaited);
-        if (unsent) {
+        if (unsent || of.kind == serving::once) {
             break;
         }
     }
@@ -165,12 +165,9 @@ void connect(const arguments& a, result& r) {
 
 void spawn(const arguments& a, result& r) {
     net::io_context on(one_thread);
-    post_from_own_thread(
-        a, r, [&](long& sum) { net::co_spawn(on, count_one(sum), net::detached); },
-        [&] {
-            on.restart();
-            on.poll();
-        });
+    measure_turns(
+        a, r, [&](auto act) { net::post(on, act); },
+        [&](long& sum) { net::co_spawn(on, count_one(sum), net::detached); }, [&] { on.run(); });
 }
 
 }  // namespace bench::with_asio

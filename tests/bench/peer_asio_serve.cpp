@@ -45,7 +45,7 @@ private:
         begin_operation();
         net::async_write(socket_, net::buffer(buffer_.get(), n),
                          [self = shared_from_this()](error_code error, std::size_t /*unused*/) {
-                             if (error) {
+                             if (error || self->service_.kind == serving::once) {
                                  self->gone();
                              } else {
                                  self->read();

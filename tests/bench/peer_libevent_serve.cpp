@@ -21,7 +21,8 @@ class service {
 public:
     explicit service(const arguments& a)
         : sink_(a.text("kind", "echo") == "sink"), source_(a.text("kind", "echo") == "source"),
-          exit_after_(a.number("exit_after", 0)), spin_(a.number("spin", 0) != 0),
+          once_(a.text("kind", "echo") == "once"), exit_after_(a.number("exit_after", 0)),
+          spin_(a.number("spin", 0) != 0),
           buffer_(static_cast<std::size_t>(a.number("chunk", 1024)), 'y') {
         if (const long ms = a.number("deadline_ms", 0); ms != 0) {
             const timeval each = time_of(ms);
@@ -94,6 +95,9 @@ private:
     void answer(connection& c, std::size_t length) {
         const ssize_t n = send(c.fd, buffer_.data(), length, MSG_NOSIGNAL);
         if (n == static_cast<ssize_t>(length)) {
+            if (once_) {
+                drop(c);
+            }
             return;
         }
         if (n < 0 && errno != EAGAIN) {
@@ -122,7 +126,9 @@ private:
             return;
         }
         c.rest.erase(c.rest.begin(), c.rest.begin() + n);
-        if (c.rest.empty()) {
+        if (c.rest.empty() && once_) {
+            drop(c);
+        } else if (c.rest.empty()) {
             event_del(&c.writable);
             event_add(&c.readable, deadline_);
         }
@@ -146,7 +152,7 @@ private:
         drop(c);
     }
 
-    bool sink_, source_;
+    bool sink_, source_, once_;
     long exit_after_, closed_ = 0;
     bool spin_, over_ = false;
     std::vector<char> buffer_;

@@ -10,7 +10,7 @@ struct service {
     uv_loop_t loop;
     uv_tcp_t door;
     std::vector<char> buffer, data;
-    bool sink, source;
+    bool sink, source, once;
     long exit_after, closed = 0;
     std::uint64_t deadline;
     bool over = false;
@@ -103,13 +103,22 @@ void answer(connection& c, char* data, std::size_t length) {
     }
     const std::size_t sent = n < 0 ? 0 : static_cast<std::size_t>(n);
     if (sent == length) {
+        if (c.owner->once) {
+            drop(c);
+        }
         return;
     }
     auto* rest = new queued_write{{}, &c, {data + sent, data + length}};
     rest->request.data = rest;
     uv_buf_t part = uv_buf_init(rest->data.data(), static_cast<unsigned>(rest->data.size()));
-    uv_write(&rest->request, stream(c.socket), &part, 1,
-             [](uv_write_t* w, int) { delete static_cast<queued_write*>(w->data); });
+    uv_write(&rest->request, stream(c.socket), &part, 1, [](uv_write_t* w, int) {
+        auto* done = static_cast<queued_write*>(w->data);
+        connection& of = *done->of;
+        delete done;
+        if (of.owner->once) {
+            drop(of);
+        }
+    });
 }
 
 void on_read(uv_stream_t* from, ssize_t n, const uv_buf_t* buffer) {
@@ -161,6 +170,7 @@ void serve(const arguments& a, result& /*unused*/) {
     service s{};
     s.sink = kind == "sink";
     s.source = kind == "source";
+    s.once = kind == "once";
     s.buffer.resize(static_cast<std::size_t>(a.number("chunk", 1024)));
     s.data.assign(s.buffer.size(), 'y');
     s.exit_after = a.number("exit_after", 0);

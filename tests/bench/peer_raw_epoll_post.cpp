@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: BSL-1.0
 #include <sys/eventfd.h>
 
+#include <array>
+#include <new>
+#include <type_traits>
+
 #include "mailbox.hpp"
 #include "peer_raw_epoll.hpp"
 
@@ -26,33 +30,51 @@ private:
     int poller_ = make_poller();
 };
 
+// The closure lies in its node, and the nodes are there: no more than a turn's and the turn itself
+// are queued at a time.
 struct node {
     node* next;
-    long* counter;
+    void (*act)(node&);
+    void* closure;
+};
+
+class queue {
+public:
+    template <class Act>
+    void post(Act act) {
+        static_assert(sizeof act <= sizeof(void*) && std::is_trivially_copyable_v<Act>);
+        node& one = pool_[used_++ % pool_.size()];
+        one.next = nullptr;
+        one.act = [](node& self) {
+            Act copy = *std::launder(reinterpret_cast<Act*>(&self.closure));
+            copy();
+        };
+        new (&one.closure) Act(act);
+        *tail_ = &one;
+        tail_ = &one.next;
+    }
+    void run() {
+        while (head_ != nullptr) {
+            node& one = *head_;
+            head_ = one.next;
+            if (head_ == nullptr) {
+                tail_ = &head_;
+            }
+            one.act(one);
+        }
+    }
+
+private:
+    std::array<node, 1024> pool_;
+    std::size_t used_ = 0;
+    node* head_ = nullptr;
+    node** tail_ = &head_;
 };
 
 void post_single(const arguments& a, result& r) {
-    std::vector<node> pool(1000);
-    std::size_t used = 0;
-    node* head = nullptr;
-    node** tail = &head;
-    post_from_own_thread(
-        a, r,
-        [&](long& sum) {
-            node& one = pool[used++];
-            one = {nullptr, &sum};
-            *tail = &one;
-            tail = &one.next;
-            asm volatile("" ::: "memory");
-        },
-        [&] {
-            for (; head != nullptr; head = head->next) {
-                ++*head->counter;
-                asm volatile("" ::: "memory");
-            }
-            tail = &head;
-            used = 0;
-        });
+    queue all;
+    post_from_handlers(
+        a, r, [&](auto act) { all.post(act); }, [&] { all.run(); });
 }
 
 }  // namespace

@@ -16,7 +16,7 @@ public:
     explicit server(const arguments& a)
         : chunk_(static_cast<std::size_t>(a.number("chunk", 1024))),
           sink_(a.text("kind", "echo") == "sink"), source_(a.text("kind", "echo") == "source"),
-          exit_after_(a.number("exit_after", 0)),
+          once_(a.text("kind", "echo") == "once"), exit_after_(a.number("exit_after", 0)),
           deadline_(static_cast<std::uint64_t>(a.number("deadline_ms", 0))),
           spin_(static_cast<std::uint64_t>(a.number("spin", 0)) * 1000), buffer_(chunk_, 'y') {
         rlimit limit{};
@@ -149,7 +149,9 @@ private:
         }
         c.sent += static_cast<std::uint32_t>(n);
         c.length -= static_cast<std::uint32_t>(n);
-        if (c.length == 0) {
+        if (c.length == 0 && once_) {
+            drop(fd);
+        } else if (c.length == 0) {
             std::free(c.out);
             c.out = nullptr;
             read(fd, true);
@@ -177,6 +179,10 @@ private:
             if (!sink_ && !answer(fd, static_cast<std::size_t>(n))) {
                 return;
             }
+            if (once_) {
+                drop(fd);
+                return;
+            }
             if (static_cast<std::size_t>(n) < chunk_ && !hung_up) {
                 return;
             }
@@ -184,7 +190,7 @@ private:
     }
 
     std::size_t chunk_;
-    bool sink_, source_;
+    bool sink_, source_, once_;
     long exit_after_, closed_ = 0;
     std::uint64_t deadline_, spin_, now_ = now_ms();
     std::vector<char> buffer_;

@@ -86,9 +86,12 @@ public:
             io_uring_submit(&ring_);
         }
     }
-    void receive_all(std::uint32_t fd) {
+    void receive_all(std::uint32_t fd) { receive(fd, IORING_RECV_MULTISHOT); }
+    void receive_once(std::uint32_t fd) { receive(fd, 0); }
+    void receive(std::uint32_t fd, std::uint16_t how) {
         io_uring_sqe* s = entry();
-        io_uring_prep_recv_multishot(s, static_cast<int>(fd), nullptr, 0, 0);
+        io_uring_prep_recv(s, static_cast<int>(fd), nullptr, 0, 0);
+        s->ioprio |= how;
         io_uring_sqe_set_flags(s, IOSQE_BUFFER_SELECT | IOSQE_FIXED_FILE);
         s->buf_group = 0;
         s->user_data = tag::pack(kind::receive, fd);

@@ -30,7 +30,7 @@ public:
     explicit server(const arguments& a)
         : chunk_(static_cast<std::size_t>(a.number("chunk", 1024))),
           sink_(a.text("kind", "echo") == "sink"), source_(a.text("kind", "echo") == "source"),
-          exit_after_(a.number("exit_after", 0)),
+          once_(a.text("kind", "echo") == "once"), exit_after_(a.number("exit_after", 0)),
           deadline_(static_cast<std::uint64_t>(a.number("deadline_ms", 0))),
           spin_(static_cast<std::uint64_t>(a.number("spin", 0)) * 1000) {
         all_.resize(source_ || sink_ ? 64 : files);
@@ -84,7 +84,11 @@ private:
         case kind::rest:
             all_[t.fd].blocked = false;
             ring_.give_back(rest_[t.fd].buffer);
-            next_answer(t.fd);
+            if (once_) {
+                close_file(t.fd);
+            } else {
+                next_answer(t.fd);
+            }
             break;
         case kind::pour:
             if (result > 0) {
@@ -101,9 +105,17 @@ private:
         s->user_data = tag::pack(kind::accept, 0);
     }
     void begin(std::uint32_t fd) {
-        ring_.receive_all(fd);
+        receive(fd);
         if (deadline_ != 0) {
             wheel_.arm(limits_[fd], now_ + deadline_ + 1);
+        }
+    }
+    // A multishot receive would hold a connection open that this end closes.
+    void receive(std::uint32_t fd) {
+        if (once_) {
+            ring_.receive_once(fd);
+        } else {
+            ring_.receive_all(fd);
         }
     }
     void on_received(std::uint32_t fd, int result, unsigned flags) {
@@ -121,6 +133,10 @@ private:
         }
         begin_operation(fd);
         const piece got{fd, static_cast<std::uint32_t>(result), buffer};
+        if (once_) {
+            answer_and_drop(got);
+            return;
+        }
         if (sink_) {
             ring_.give_back(buffer);
         } else if (source_) {
@@ -150,6 +166,14 @@ private:
         send_entry(p, 0, MSG_DONTWAIT, kind::answer)->flags |= IOSQE_CQE_SKIP_SUCCESS;
         answers_.push_back(p);
     }
+    // The close goes with the answer; one that could not be sent whole breaks the link.
+    void answer_and_drop(const piece& p) {
+        ring_.room_for(2);
+        send_entry(p, 0, MSG_DONTWAIT, kind::answer)->flags |=
+            IOSQE_CQE_SKIP_SUCCESS | IOSQE_IO_LINK;
+        answers_.push_back(p);
+        drop(p.fd);
+    }
     // The answers of the turn before are decided: what is still listed was sent whole. (What was
     // not stood in the completions before anything that came while the ring waited.)
     void end_turn() {
@@ -165,7 +189,7 @@ private:
                             [&](const piece& p) { return !all_[p.fd].later.empty(); });
         answers_.clear();
         for (const std::uint32_t fd : hungry_) {
-            ring_.receive_all(fd);
+            receive(fd);
         }
         hungry_.clear();
     }
@@ -224,11 +248,14 @@ private:
             ring_.give_back(p.buffer);
         }
         all_[fd].later.clear();
+        close_file(fd);
+        ++closed_;
+    }
+    void close_file(std::uint32_t fd) {
         io_uring_sqe* s = ring_.entry();
         io_uring_prep_close_direct(s, fd);
         s->flags |= IOSQE_CQE_SKIP_SUCCESS;
         s->user_data = tag::pack(kind::close, fd);
-        ++closed_;
     }
     // A deadline that moves to later is one word; the wheel learns of it when the old one is due.
     void begin_operation(std::uint32_t fd) {
@@ -248,7 +275,7 @@ private:
     }
 
     std::size_t chunk_;
-    bool sink_, source_;
+    bool sink_, source_, once_;
     long exit_after_, closed_ = 0;
     std::uint64_t turn_ = 1;
     bool more_ = false;  // is to be sent as soon as what was submitted is decided

@@ -64,6 +64,7 @@ struct on_written {
     void operator()(thole::transfer sent) const { self->have_written(sent); }
 };
 
+template <service_kind kind>
 class echo_session {
 public:
     explicit echo_session(server<echo_session>& of) : owner_(of), until_(of.of.until) {}
@@ -80,7 +81,7 @@ public:
         writing_.start(peer_, std::span<const std::byte>(buffer_.all()).first(*got), until_);
     }
     void have_written(const thole::transfer& sent) {
-        if (!sent) {
+        if (kind == service_kind::once || !sent) {
             end();
             return;
         }
@@ -131,7 +132,7 @@ public:
     }
     void written(lent_writer& by, bool well) {
         idle_writers.push_back(&by);
-        if (well) {
+        if (well && owner_.of.kind == service_kind::echo) {
             receive();
         } else {
             end();
@@ -254,13 +255,16 @@ private:
 }  // namespace
 
 void serve_by_callbacks(service& s) {
+    if (s.receive && (s.kind == service_kind::echo || s.kind == service_kind::once)) {
+        server<lent_session>(s).run();
+        return;
+    }
     switch (s.kind) {
     case service_kind::echo:
-        if (s.receive) {
-            server<lent_session>(s).run();
-        } else {
-            server<echo_session>(s).run();
-        }
+        server<echo_session<service_kind::echo>>(s).run();
+        break;
+    case service_kind::once:
+        server<echo_session<service_kind::once>>(s).run();
         break;
     case service_kind::sink:
         server<sink_session>(s).run();

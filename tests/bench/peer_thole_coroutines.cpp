@@ -37,6 +37,24 @@ task<> echo_lent(service& s, tcp::socket peer) {
     s.gone();
 }
 
+task<> once(service& s, tcp::socket peer) {
+    const service::buffer lent(s);
+    const std::span<std::byte> buffer = lent.all();
+    if (auto n = co_await peer.read(buffer, s.until)) {
+        static_cast<void>(co_await peer.write(buffer.first(*n), s.until));
+    }
+    peer.close();
+    s.gone();
+}
+
+task<> once_lent(service& s, tcp::socket peer) {
+    if (auto lent = co_await peer.receive(s.until)) {
+        static_cast<void>(co_await peer.write(tcp::const_bytes(lent->bytes()), s.until));
+    }
+    peer.close();
+    s.gone();
+}
+
 task<> sink(service& s, tcp::socket peer) {
     const service::buffer lent(s);
     const std::span<std::byte> buffer = lent.all();
@@ -64,6 +82,7 @@ task<> source(service& s, tcp::socket peer) {
 
 task<> accept_all(service& s) {
     const auto one = s.kind == service_kind::echo   ? (s.receive ? echo_lent : echo)
+                     : s.kind == service_kind::once ? (s.receive ? once_lent : once)
                      : s.kind == service_kind::sink ? sink
                                                     : source;
     while (auto peer = co_await s.door.accept()) {

@@ -6,48 +6,7 @@
 namespace bench::with_thole {
 namespace {
 
-using thole::posted;
 using thole::task;
-
-constexpr long batch = 1000;
-
-// Does `work` in one turn after the other, `rounds` times.
-template <class Work>
-class repeated {
-public:
-    repeated(thole::loop& on, long rounds, Work work) : on_(on), left_(rounds), work_(work) {
-        on_.post(again_);
-    }
-
-private:
-    struct turn {
-        repeated* self;
-        void operator()() const {
-            self->work_();
-            if (--self->left_ > 0) {
-                self->on_.post(self->again_);
-            }
-        }
-    };
-    thole::loop& on_;
-    long left_;
-    Work work_;
-    posted<turn> again_{{this}};
-};
-
-// As in a program, where it is a handler that posts: inside run().
-void post_inside(thole::loop& on, const arguments& given, result& r) {
-    pin(0);
-    long sum = 0;
-    const stopwatch watch;
-    const repeated all(on, given.number("n", 2'000'000) / batch, [&] {
-        for (long i = 0; i < batch; ++i) {
-            on.post([&sum] { ++sum; });
-        }
-    });
-    check(on.run());
-    watch.stop(r, static_cast<std::uint64_t>(sum));
-}
 
 // Keeps run() going until it is released.
 class keep_running {
@@ -103,7 +62,8 @@ void post(const arguments& given, result& r) {
     thole::loop on(how.options);
     check(on);
     if (mode == "single") {
-        post_inside(on, given, r);
+        post_from_handlers(
+            given, r, [&](auto act) { on.post(act); }, [&] { check(on.run()); });
     } else if (mode == "lone") {
         post_to_sleeper(on, given, r);
     } else {
@@ -115,15 +75,9 @@ void spawn(const arguments& given, result& r) {
     const setup how(given);
     thole::loop on(how.options);
     check(on);
-    long sum = 0;
-    const stopwatch watch;
-    const repeated all(on, given.number("n", 2'000'000) / batch, [&] {
-        for (long i = 0; i < batch; ++i) {
-            on.spawn(count_one(sum));
-        }
-    });
-    check(on.run());
-    watch.stop(r, static_cast<std::uint64_t>(sum));
+    measure_turns(
+        given, r, [&](auto act) { on.post(act); }, [&](long& sum) { on.spawn(count_one(sum)); },
+        [&] { check(on.run()); });
 }
 
 }  // namespace bench::with_thole

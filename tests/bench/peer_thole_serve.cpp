@@ -1,18 +1,21 @@
 // SPDX-License-Identifier: BSL-1.0
-// serve port= kind=echo|sink|source chunk= exit_after= deadline_ms=
+// serve port= kind=echo|once|sink|source chunk= exit_after= deadline_ms=
 #include "peer_thole_serve.hpp"
 
 namespace bench::with_thole {
 namespace {
 
 service_kind kind_of(const arguments& given) {
-    const std::string kind = given.text("kind", "echo");
-    if (kind != "echo" && kind != "sink" && kind != "source") {
-        refuse("arguments", "kind=echo|sink|source");
+    const std::pair<const char*, service_kind> all[] = {{"echo", service_kind::echo},
+                                                        {"once", service_kind::once},
+                                                        {"sink", service_kind::sink},
+                                                        {"source", service_kind::source}};
+    for (const auto& [word, kind] : all) {
+        if (given.text("kind", "echo") == word) {
+            return kind;
+        }
     }
-    return kind == "echo"   ? service_kind::echo
-           : kind == "sink" ? service_kind::sink
-                            : service_kind::source;
+    refuse("arguments", "kind=echo|once|sink|source");
 }
 
 }  // namespace

@@ -9,9 +9,9 @@
 
 namespace bench::with_thole {
 
-// What a connection is for: all comes back; all is taken; a number comes (8 bytes of this machine)
-// and so many bytes go.
-enum class service_kind { echo, sink, source };
+// What a connection is for: all comes back; what comes first comes back, and it closes; all is
+// taken; a number comes (8 bytes of this machine) and so many bytes go.
+enum class service_kind { echo, once, sink, source };
 
 class service {
 public:

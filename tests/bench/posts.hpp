@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
 // The workload `post`, the same for every peer.
-//   mode=single  the loop's own thread: batches of 1000 posted, then run
+//   mode=single  from a handler: it posts 1000 closures and, after them, itself
 //   mode=x1|x2   one or two other threads post n= in all, as fast as they can
 //   mode=lone    one other thread posts one at a time to a loop that sleeps; latencies
 #pragma once
@@ -14,23 +14,52 @@
 
 namespace bench {
 
-// post(sum) has ++sum run later on the loop, run() runs what was posted.
-template <class Post, class Run>
-void post_from_own_thread(const arguments& a, result& r, Post&& post, Run&& run) {
-    const long n = a.number("n", 2'000'000) / 1000;
-    pin(0);
-    long sum = 0;
-    const stopwatch watch;
-    for (long k = 0; k < n; ++k) {
-        for (int i = 0; i < 1000; ++i) {
-            post(sum);
-        }
+// As in a program, where it is a handler that posts (or spawns) inside run(): each turn does
+// one(sum) a thousand times, which has ++sum run later on the loop, and posts the next turn.
+// post(closure) has it run later on the loop; run() runs until nothing is left.
+template <class Post, class One, class Run>
+class turns_on_loop {
+public:
+    turns_on_loop(const arguments& a, Post& post, One& one)
+        : post_(post), one_(one), left_(a.number("n", 2'000'000) / batch) {}
+    void measure(result& r, Run& run) {
+        pin(0);
+        const long all = left_ * batch;
+        const stopwatch watch;
+        post_([this] { turn(); });
         run();
+        watch.stop(r, static_cast<std::uint64_t>(all));
+        if (sum_ != all) {
+            die("a post was lost");
+        }
     }
-    if (sum != n * 1000) {
-        die("a post was lost");
+
+private:
+    static constexpr long batch = 1000;
+
+    void turn() {
+        for (long i = 0; i < batch; ++i) {
+            one_(sum_);
+        }
+        if (--left_ > 0) {
+            post_([this] { turn(); });
+        }
     }
-    watch.stop(r, static_cast<std::uint64_t>(sum));
+
+    Post& post_;
+    One& one_;
+    long left_, sum_ = 0;
+};
+
+template <class Post, class One, class Run>
+void measure_turns(const arguments& a, result& r, Post&& post, One&& one, Run&& run) {
+    turns_on_loop<Post, One, Run>(a, post, one).measure(r, run);
+}
+// What is posted a thousand times is a closure too.
+template <class Post, class Run>
+void post_from_handlers(const arguments& a, result& r, Post&& post, Run&& run) {
+    measure_turns(
+        a, r, post, [&](long& sum) { post([&sum] { ++sum; }); }, run);
 }
 
 struct post_plan {
