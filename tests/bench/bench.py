@@ -3,14 +3,16 @@
 """Runs the benchmark peers in paired rounds, or counts what an operation takes.
 
 usage: bench.py BUILDDIR [WORKLOAD…] [--rounds N] [--peers NAME,…] [--json FILE] [--counts]
-                [--markdown] [--quick]   BUILDDIR holds load and the peers
+                [--markdown FILE] [--from JSON] [--quick]   BUILDDIR holds load and the peers
 
 Each round runs every workload on every peer, in an order shuffled anew. The table has medians with
 their 95 % intervals (of the order statistics: see runner/paired.py) and, as the median of each
 round's ratio, how that compares with raw_epoll and asio. A figure is reached when the lower end
 of its interval is at or under it; a ratio wants 25 rounds.
 --counts: instructions and system calls an operation instead, and exit 1 if a figure is missed.
---markdown: one table, a line a row, for a page. --quick: short runs, to see that all goes well.
+--markdown FILE: beside it one table, a line a row, for a page (-: the output).
+--from JSON: nothing is run; all this of what --json kept. --quick: short runs, to see that all
+goes well.
 WORKLOAD: one of the table's, and two that are run only by name: growth (more
 and more connections, timers) and floor (prices of kernel crossings).
 """
@@ -21,7 +23,8 @@ import random
 import sys
 import time
 
-from runner import compile_cost, counting, growth, machine, peers, report, verdicts, workloads
+from runner import (compile_cost, counting, growth, kept, machine, peers, report, verdicts,
+                    workloads)
 from runner.peers import Failed, Lacking
 
 BY_NAME_ONLY = ('growth', 'floor')
@@ -104,38 +107,27 @@ def run_workload(session, workload, round_number):
             def read(peer=by_name[name]):
                 return session.bench.run(peer, workload.command, words)
         record = session.run(workload.key, name, round_number, read)
-        for row in workload.rows if record else ():
-            value = row.read(record)
-            if value is not None:
-                session.table.add(row.key, name, round_number, value)
+        if record:
+            kept.fill(session.table, workload.key, name, round_number, record)
 
 
-def run_table(session, groups):
-    chosen = [workload for workload in workloads.ALL if workload.group in groups]
+def run_table(session, chosen):
     for round_number in range(session.given.rounds):
         for workload in random.sample(chosen, len(chosen)):
             if workload.rounds == 0 or round_number < workload.rounds:
                 run_workload(session, workload, round_number)
     session.say('')
-    show = report.print_markdown if session.given.markdown else report.print_table
-    show(session.table, chosen, [peer.name for peer in session.here])
-    rows = {row.key for workload in chosen for row in workload.rows}
-    return [(f'{figure.row} {figure.peer}' + (f' / {figure.versus}' if figure.versus else ''),
-             session.table.judge(figure))
-            for figure in workloads.FIGURES if figure.row in rows]
 
 
 def run_counts(session, groups):
     rows = []
     for row in counting.count_all(session.bench, session.here, groups, session.say):
-        session.write({'kind': 'count', **row})
+        session.write(row)
         if 'failed' in row:
             session.failed(f'{row["workload"]} {row["kind"]} {row["peer"]}', row['failed'])
         rows.append(row)
     session.say('')
-    counting.print_counts(rows, [peer.name for peer in session.here])
-    return [(what, None if reached is None else verdicts.Verdict(text, reached, True))
-            for what, text, reached in counting.judge(rows)]
+    return rows
 
 
 def run_growth(session):
@@ -143,7 +135,7 @@ def run_growth(session):
     chosen = [peer for peer in session.here if peer.name in growth.NAMES]
     rows = []
     for row in growth.count(session.bench, chosen, session.say):
-        session.write({'kind': 'count', **row})
+        session.write(row)
         if 'failed' in row:
             session.failed(f'{row["workload"]} {row["peer"]}', row['failed'])
         rows.append(row)
@@ -155,10 +147,52 @@ def run_growth(session):
                     key, peer.name, round_number,
                     lambda peer=peer: session.bench.run(peer, command, words))
                 if record:
-                    session.table.add(key, peer.name, round_number, workloads.CPU(record))
+                    kept.fill(session.table, key, peer.name, round_number, record)
     session.say('')
-    judged = growth.verdict_rows(rows, session.table, [peer.name for peer in chosen])
-    return [pair for pair in judged if pair[1] or not session.given.counts]
+    return rows
+
+
+class Page:
+    """What is shown of a session, or of a file that one kept; and what it is held to."""
+
+    def __init__(self, given, names, asked):
+        self.names = names
+        self.given = given
+        self.others = {peer.name for peer in peers.ALL}.difference(asked) if asked else ()
+        self.judged, self.tables = [], []
+
+    def asked(self, name):
+        """Figures of peers that nobody asked for are not without a value."""
+        return name not in self.others
+
+    def show_table(self, table, chosen):
+        report.print_table(table, chosen, self.names)
+        self.tables.append(report.markdown(table, chosen, self.names))
+        rows = {row.key for workload in chosen for row in workload.rows}
+        self.judged += [
+            (f'{figure.row} {figure.peer}' + (f' / {figure.versus}' if figure.versus else ''),
+             table.judge(figure))
+            for figure in workloads.FIGURES
+            if figure.row in rows and self.asked(figure.peer) and self.asked(figure.versus)]
+
+    def show_counts(self, rows):
+        counting.print_counts(rows, self.names)
+        self.tables.append(counting.markdown(rows, self.names))
+        self.judged += [
+            (what, None if reached is None else verdicts.Verdict(text, reached, True))
+            for what, text, reached in counting.judge(rows, self.asked)]
+
+    def show_growth(self, rows, table, names):
+        judged = growth.verdict_rows(rows, table, names)
+        self.judged += [pair for pair in judged if pair[1] or not self.given.counts]
+
+    def end(self):
+        report.print_verdicts(self.judged)
+        if self.given.markdown:
+            report.write_page(self.given.markdown, self.tables)
+
+    def missed(self):
+        return any(verdict and not verdict.reached for _, verdict in self.judged)
 
 
 def run_floor(session):
@@ -179,8 +213,12 @@ def run_floor(session):
         print(f'  {row["workload"]:40} {row["ns"]:10.1f}')
 
 
+def known_workloads():
+    return dict.fromkeys((*workloads.GROUPS, *counting.GROUPS, *BY_NAME_ONLY))
+
+
 def parse(words=None):
-    known = dict.fromkeys((*workloads.GROUPS, *counting.GROUPS, *BY_NAME_ONLY))
+    known = known_workloads()
     parser = argparse.ArgumentParser(prog='bench', description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('builddir', type=pathlib.Path)
@@ -189,7 +227,8 @@ def parse(words=None):
     parser.add_argument('--peers', type=lambda text: text.split(','), default=[])
     parser.add_argument('--json', type=pathlib.Path)
     parser.add_argument('--counts', action='store_true')
-    parser.add_argument('--markdown', action='store_true')
+    parser.add_argument('--markdown', type=pathlib.Path, metavar='FILE')
+    parser.add_argument('--from', type=pathlib.Path, metavar='JSON', dest='kept')
     parser.add_argument('--quick', action='store_true')
     given = parser.parse_intermixed_args(words)  # workloads may stand after options
     unknown = [word for word in given.workload if word not in known]
@@ -200,28 +239,61 @@ def parse(words=None):
     return given
 
 
-def main():
-    given = parse()
+def groups_of(given):
+    own = counting.GROUPS if given.counts else workloads.GROUPS
+    return [word for word in given.workload if word in own] if given.workload else own
+
+
+def show_kept(given):
+    """--from: what a file has of the workloads that were asked for."""
+    with open(given.kept, encoding='utf-8') as lines:
+        file = kept.Kept(lines, given.peers)
+    page = Page(given, file.names, file.names)
+    asked = given.workload or known_workloads()
+    chosen = [workload for workload in workloads.ALL
+              if workload.group in asked and workload.key in file.keys]
+    keys = {counted.key for counted in counting.ALL if counted.group in asked}
+    counts = [row for row in file.counts if row['workload'] in keys]
+    if chosen and not given.counts:
+        page.show_table(file.table, chosen)
+    if counts:
+        page.show_counts(counts)
+    if 'growth' in asked and file.has_growth():
+        page.show_growth(file.counts, file.table, file.growing())
+    page.end()
+    return 1 if given.counts and page.missed() else 0
+
+
+def run_all(given):
     begun = time.monotonic()
     session = Session(given)
-    own = counting.GROUPS if given.counts else workloads.GROUPS
-    groups = [word for word in given.workload if word in own] if given.workload else own
-    judged = []
-    if groups:
-        judged += run_counts(session, groups) if given.counts else run_table(session, groups)
+    page = Page(given, [peer.name for peer in session.here], given.peers)
+    groups = groups_of(given)
+    if groups and given.counts:
+        page.show_counts(run_counts(session, groups))
+    elif groups:
+        chosen = [workload for workload in workloads.ALL if workload.group in groups]
+        run_table(session, chosen)
+        page.show_table(session.table, chosen)
     if 'growth' in given.workload:
-        judged += run_growth(session)
+        rows = run_growth(session)
+        page.show_growth(rows, session.table,
+                         [name for name in page.names if name in growth.NAMES])
     if 'floor' in given.workload:
         run_floor(session)
-    report.print_verdicts(judged)
+    page.end()
     for name, why in session.absent.items():
         print(f'\nleft out: {name}: {why}')
     session.close()
     print(f'\n{time.monotonic() - begun:.0f} s, {len(session.failures)} runs failed')
     for failure in session.failures:
         print(f'  {failure}')
-    missed = any(verdict and not verdict.reached for _, verdict in judged)
-    return 1 if session.failures or (given.counts and missed) else 0
+    return 1 if session.failures or (given.counts and page.missed()) else 0
+
+
+def main():
+    given = parse()
+    return show_kept(given) if given.kept else run_all(given)
 
 
 if __name__ == '__main__':

@@ -26,6 +26,7 @@ struct session {
             }
         }
     };
+    explicit session(tcp::socket of) : peer(std::move(of)) {}
     void read() { reading.start(peer, tcp::mutable_bytes(buffer)); }
 
     tcp::socket peer;
@@ -39,7 +40,7 @@ struct door {
         door* self;
         void operator()(result<tcp::socket> peer) const {
             if (peer) {
-                (new session{std::move(*peer)})->read();
+                (new session(std::move(*peer)))->read();
             }
             self->accepting.start(self->listening);
         }

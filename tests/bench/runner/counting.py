@@ -176,15 +176,15 @@ def exact(kind, count):
     return round(count, 2) if kind == CALLS else count
 
 
-def judge(rows):
-    """(what, text, reached or None) for each figure and each of its peers."""
+def judge(rows, asked):
+    """(what, text, reached or None) for each figure and each of its peers that was asked for."""
     found = {(row['workload'], row['kind'], row['peer']): row['count']
              for row in rows if 'count' in row}
     keys = {row['workload'] for row in rows}
     for figure in FIGURES:
         if figure.key not in keys:
             continue
-        for peer in figure.peers:
+        for peer in filter(asked, figure.peers):
             what = f'{figure.key} {figure.kind} {peer}'
             count = found.get((figure.key, figure.kind, peer))
             base = found.get((figure.beyond, figure.kind, peer)) if figure.beyond else 0
@@ -215,3 +215,18 @@ def print_counts(rows, names):
                 words.append(f'{row["count"]:9.2f} {row["kind"]}' +
                              (f' ({detail})' if detail else ''))
             print(f'  {name:22} {"   ".join(words) or "-"}')
+
+
+def markdown(rows, names):
+    """One line an operation: instructions / system calls."""
+    found = {(row['workload'], row['kind'], row['peer']): row['count']
+             for row in rows if 'count' in row}
+    lines = ['| instructions / system calls | ' + ' | '.join(names) + ' |',
+             '|---|' + '---:|' * len(names)]
+    for counted in ALL:
+        cells = [' / '.join(f'{found[counted.key, kind, name]:.{1 + (kind == CALLS)}f}'
+                            for kind in counted.kinds if (counted.key, kind, name) in found)
+                 for name in names]
+        if any(cells):
+            lines.append(f'| {counted.label} | ' + ' | '.join(cell or '-' for cell in cells) + ' |')
+    return lines

@@ -42,6 +42,8 @@ def markdown(table, chosen, names):
     """One line a row: the median, and in brackets the ratio to raw_epoll."""
     lines = ['| figure | ' + ' | '.join(names) + ' |', '|---|' + '---:|' * len(names)]
     for row in (row for workload in chosen for row in workload.rows):
+        if row.key not in table.values:
+            continue
         cells = []
         for name in names:
             estimate = table.estimate(row.key, name)
@@ -52,8 +54,13 @@ def markdown(table, chosen, names):
     return lines
 
 
-def print_markdown(table, chosen, names):
-    print('\n'.join(markdown(table, chosen, names)))
+def write_page(path, tables):
+    """Each of them is a list of lines; - is the output."""
+    text = '\n\n'.join('\n'.join(lines) for lines in tables) + '\n'
+    if str(path) == '-':
+        print('\n' + text, end='')
+    else:
+        path.write_text(text, encoding='utf-8')
 
 
 def print_verdicts(judged):

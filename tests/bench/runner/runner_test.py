@@ -15,7 +15,8 @@ import unittest
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
 import bench
-from runner import compile_cost, counting, growth, paired, peers, report, verdicts, workloads
+from runner import (compile_cost, counting, growth, kept, paired, peers, report, verdicts,
+                    workloads)
 
 
 class Intervals(unittest.TestCase):
@@ -217,12 +218,12 @@ class Parsing(unittest.TestCase):
 
 def counts_of(**found):
     return [{'workload': key.split('__')[0], 'kind': key.split('__')[1], 'peer': 'thole',
-             'count': count} for key, count in found.items()]
+             'count': count, 'detail': {}} for key, count in found.items()]
 
 
 class CountFigures(unittest.TestCase):
     def judged(self, **found):
-        return {what: reached for what, _, reached in counting.judge(counts_of(**found))
+        return {what: reached for what, _, reached in counting.judge(counts_of(**found), bool)
                 if what.endswith(' thole')}
 
     def test_exactly(self):
@@ -249,6 +250,62 @@ class CountFigures(unittest.TestCase):
         self.assertTrue(growth.flat([100, 104, 105]).reached)
         self.assertFalse(growth.flat([100, 106, 100]).reached)
         self.assertIsNone(growth.flat([100, None]))
+
+
+class Kept(unittest.TestCase):
+    """What --json kept is shown again by --from."""
+
+    def setUp(self):
+        self.folder = tempfile.TemporaryDirectory()
+        self.addCleanup(self.folder.cleanup)
+        self.file = pathlib.Path(self.folder.name, 'kept')
+        self.page = pathlib.Path(self.folder.name, 'page')
+
+    def shown(self, rows, *words):
+        self.file.write_text(''.join(json.dumps(row) + '\n' for row in rows), encoding='utf-8')
+        with contextlib.redirect_stdout(io.StringIO()) as said:
+            code = bench.show_kept(bench.parse(['no-folder', f'--from={self.file}',
+                                                f'--markdown={self.page}', *words]))
+        return code, said.getvalue(), self.page.read_text(encoding='utf-8')
+
+    @staticmethod
+    def runs(peer, *values):
+        return [{'kind': 'run', 'key': 'spawn', 'peer': peer, 'round': i,
+                 'extra': {'cpu_ns_per_op': value}} for i, value in enumerate(values)]
+
+    def test_table_and_page(self):
+        rows = [{'kind': 'machine'}, *self.runs('thole_coroutine', 30, 50, 40),
+                *self.runs('asio_coroutine', 300, 250, 400),
+                {'kind': 'run', 'key': 'spawn', 'peer': 'asio', 'round': 0, 'failed': 'why'}]
+        _, said, page = self.shown(rows)
+        self.assertIn('spawn_cpu thole_coroutine: 40, at most 40', said)
+        self.assertNotIn('without a value', said)
+        self.assertEqual(page.splitlines()[0],
+                         '| figure | thole_coroutine | asio | asio_coroutine |')
+        self.assertEqual(page.splitlines()[2:],
+                         ['| spawn of a coroutine that ends, CPU ns | 40 | - | 300 |'])
+
+    def test_sessions_of_one_file_are_rounds_of_one_table(self):
+        first, second = self.runs('thole_coroutine', 10, 20), self.runs('thole_coroutine', 90, 99)
+        kept_runs = kept.Kept(map(json.dumps, [{'kind': 'machine'}, *first,
+                                               {'kind': 'machine'}, *second]))
+        estimate = kept_runs.table.estimate('spawn_cpu', 'thole_coroutine')
+        self.assertEqual((estimate.n, estimate.median), (4, 55))
+
+    def test_counts_are_judged_and_the_last_ones_count(self):
+        rows = [row for count in (900.0, 450.0) for row in counts_of(accept__instructions=count)]
+        code, said, page = self.shown(rows + counts_of(accept__calls=5.09), '--counts')
+        self.assertEqual(code, 0)
+        self.assertIn('accept instructions thole: 450.00, at most 500', said)
+        self.assertIn('| 450.0 / 5.09 |', page)
+        self.assertEqual(self.shown(counts_of(accept__instructions=501), '--counts')[0], 1)
+
+    def test_only_what_was_asked_for(self):
+        rows = [*self.runs('thole_coroutine', 30), *counts_of(accept__calls=5.0)]
+        self.assertNotIn('spawn', self.shown(rows, 'accept')[1])
+        _, said, page = self.shown(rows, '--peers=thole')
+        self.assertNotIn('coroutine', said + page)
+        self.assertIn('figures without a value: accept instructions thole', said)
 
 
 class Running(unittest.TestCase):

@@ -146,6 +146,12 @@ ALL = (
 )
 GROUPS = tuple(dict.fromkeys(workload.group for workload in ALL))
 
+
+def rows_of(key):
+    """Of one workload; none if there is no such one (any more)."""
+    return next((workload.rows for workload in ALL if workload.key == key), ())
+
+
 FIGURES = (
     Figure('echo64_cpu', 'thole', 1.03, 'raw_epoll'),
     Figure('echo64_cpu', 'thole', 0.87, 'asio'),
