@@ -93,7 +93,11 @@ struct loop_core {
     // A pending one has ended by itself; it is settled.
     void finish_local(local_operation& op) noexcept;  // unusual.cpp
     // A pending one has a deadline.
-    void arm(operation& op) noexcept;  // unusual.cpp
+    void arm(operation& op) noexcept {
+        if (!wheel.join(op, op.due)) {
+            arm_apart(op);
+        }
+    }
     // ---- buffer_pool.cpp
     void serve_starved() noexcept;
 
@@ -179,6 +183,7 @@ private:
     // ---- default_times.cpp
     void arm_by_default(operation& op) noexcept;
     // ---- unusual.cpp
+    void arm_apart(operation& op) noexcept;
     [[nodiscard]] bool refuses(operation& op) noexcept;
     [[nodiscard]] bool start_transfer(operation& op) noexcept;
     [[nodiscard]] bool submit(operation& op) noexcept;

@@ -16,9 +16,9 @@ constexpr int most_rounding = 11;  // 2^(16 + 11) ns: 134 ms
 constexpr std::int64_t furthest = std::numeric_limits<std::int64_t>::max() &
                                   ~((std::int64_t{2} << (tick_shift + most_rounding)) - 1);
 
-// The tick that is over no earlier than `due`.
+// The tick that is over no earlier than `due`, whose lowest bit does not count.
 std::int64_t tick_of(std::int64_t due) noexcept {
-    return (due + ((std::int64_t{1} << tick_shift) - 1)) >> tick_shift;
+    return (due + ((std::int64_t{1} << tick_shift) - 2)) >> tick_shift;
 }
 
 // The point of the clock that a deadline's word names.
@@ -72,8 +72,8 @@ void timer_wheel::arm_again(timer_node& node, std::int64_t word) noexcept {
 
 // The level is that of the highest group of bits in which the due tick differs from the current
 // one.
-inline timer_list& timer_wheel::insert(timer_node& node) noexcept {
-    const std::int64_t tick = std::max(tick_of(node.due), tick_);
+inline timer_list& timer_wheel::slot_of(std::int64_t due) noexcept {
+    const std::int64_t tick = std::max(tick_of(due), tick_);
     const auto differs = static_cast<std::uint64_t>(tick ^ tick_) | 1;
     const auto highest = 63U - static_cast<unsigned>(std::countl_zero(differs));
     const unsigned level = highest * 43 / 256;  // highest / level_shift
@@ -81,13 +81,51 @@ inline timer_list& timer_wheel::insert(timer_node& node) noexcept {
     used_[level] |= std::uint64_t{1} << slot;
     used_levels_ |= 1U << level;
     soonest_ = std::min(soonest_, (tick << tick_shift) | 1);
-    timer_list& list = list_at(level, slot);
+    return list_at(level, slot);
+}
+
+timer_list& timer_wheel::insert(timer_node& node) noexcept {
+    timer_list& list = slot_of(node.due);
     list.push(node);
     return list;
 }
 
+// Its due time was worked out from an earlier reading of the clock.
+void timer_wheel::place_row(std::int64_t now) noexcept {
+    const std::int64_t time = time_of(row_word_, now);
+    if (time > row_due_) {
+        row_due_ = rounded(time, now);
+        row_.for_each([due = row_due_](timer_node& node) { node.due = due; });
+    }
+    slot_of(row_due_).append(row_);
+}
+
+// The row that nobody stood in is for the duration that came twice, last.
+void timer_wheel::choose_row() noexcept {
+    const waiting& last = waiting_[waiting_count_ - 1];
+    const bool is_lone = (last.node->due & 1) != 0;
+    if (waiting_count_ > 1 && last.word > 0 && last.word == (&last)[-1].word && !is_lone) {
+        row_word_ = last.word;
+        row_due_ = last.node->due;
+    }
+}
+
 void timer_wheel::place(std::int64_t now) noexcept {
     clock_ = now;
+    const bool has_row = !row_.empty();
+    if (has_row) {
+        place_row(now);
+    }
+    if (waiting_count_ != 0) {
+        place_waiting(now);
+        if (!has_row) {
+            choose_row();
+        }
+        waiting_count_ = 0;
+    }
+}
+
+void timer_wheel::place_waiting(std::int64_t now) noexcept {
     std::int64_t word = 0;
     std::int64_t due = 0;
     timer_list* list = nullptr;  // of fresh nodes with this word: the same times come in rows
@@ -118,7 +156,6 @@ void timer_wheel::place(std::int64_t now) noexcept {
             list = &insert(node);
         }
     }
-    waiting_count_ = 0;
 }
 
 // A slot's time has come: its nodes are due, or move to where they belong by now.
@@ -182,7 +219,7 @@ void timer_wheel::settle(std::int64_t now, timer_list& expired) noexcept {
         soonest_ = unknown;
         advance(target, expired);  // first: placing is cheapest beside the current tick
     }
-    if (waiting_count_ != 0) {
+    if (anything_waits()) {
         place(now);
     }
 }
@@ -235,7 +272,7 @@ std::int64_t timer_wheel::first_tick(const place_of_slot& at) noexcept {
 }
 
 std::int64_t timer_wheel::next() noexcept {
-    assert(waiting_count_ == 0);
+    assert(!anything_waits());
     while (soonest_ == unknown) {
         const place_of_slot at = next_used();
         if (at.level == levels) {
@@ -252,6 +289,9 @@ timer_node* timer_wheel::take_any() noexcept {
     timer_node* taken = nullptr;
     while (waiting_count_ > 0 && taken == nullptr) {
         taken = waiting_[--waiting_count_].node;
+    }
+    if (taken == nullptr && !row_.empty()) {
+        taken = row_.front();
     }
     if (taken == nullptr) {
         const auto used = std::ranges::find_if_not(lists_, &timer_list::empty);

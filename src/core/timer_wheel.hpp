@@ -26,11 +26,30 @@ public:
         return node.later == &head_ ? nullptr : node.later;
     }
 
+    template <class Function>
+    void for_each(Function&& call) noexcept {
+        for (timer_node* node = head_.later; node != &head_; node = node->later) {
+            call(*node);
+        }
+    }
+
+    // In this order no compiler makes one wide store of two, which takes more instructions.
     void push(timer_node& node) noexcept {
+        timer_node* last = head_.earlier;
+        node.earlier = last;
+        last->later = &node;
         node.later = &head_;
-        node.earlier = head_.earlier;
-        head_.earlier->later = &node;
         head_.earlier = &node;
+    }
+    // All of `other`, which is not empty, behind what there is.
+    void append(timer_list& other) noexcept {
+        timer_node& first = *other.head_.later;
+        timer_node& last = *other.head_.earlier;
+        first.earlier = head_.earlier;
+        last.later = &head_;
+        head_.earlier->later = &first;
+        head_.earlier = &last;
+        other.head_.later = other.head_.earlier = &other.head_;
     }
     timer_node& pop() noexcept {
         timer_node& node = *head_.later;
@@ -55,6 +74,10 @@ private:
 // so no call reads the clock, a node that is disarmed in the same turn never touches the wheel,
 // and a duration counts from no earlier than the call.
 //
+// Operations ask for the same duration again and again: those of one duration stand in a row, with
+// the due time that the last reading of the clock gave them. It is still right at the next reading
+// unless a step has passed meanwhile, and then the row moves to its slot as a whole.
+//
 // A node that is armed again for a later time stays in its slot, and moves on when that is due.
 class timer_wheel {
 public:
@@ -74,7 +97,19 @@ public:
         node.later = node.earlier = &node;  // in no list
         wait_for_clock(node, word, kind);
     }
-    // The same for a node that is armed, in place of its earlier time. Not while full().
+    // The same for a node that is never armed again, if its duration is that of the row; false if
+    // not, and arm() is to be called.
+    [[nodiscard]] bool join(timer_node& node, std::int64_t word) noexcept {
+        assert(!node.armed() && word != 0);
+        if (word != row_word_) {
+            return false;
+        }
+        node.due = row_due_;
+        row_.push(node);
+        return true;
+    }
+    // As arm() for a node that is armed and did not join, in place of its earlier time.
+    // Not while full().
     void arm_again(timer_node& node, std::int64_t word) noexcept;
     void disarm(timer_node& node) noexcept {
         if (node.due <= soonest_) {
@@ -85,7 +120,7 @@ public:
     }
 
     [[nodiscard]] bool empty() noexcept {
-        return waiting_count_ == 0 && (used_levels_ == 0 || next_used().level == levels);
+        return !anything_waits() && (used_levels_ == 0 || next_used().level == levels);
     }
 
     // Too many wait for the clock: place() first.
@@ -120,6 +155,9 @@ private:
         std::int64_t tick;  // the first of it
     };
 
+    [[nodiscard]] bool anything_waits() const noexcept {
+        return waiting_count_ != 0 || !row_.empty();
+    }
     waiting& wait_for_clock(timer_node& node, std::int64_t word, std::int64_t kind) noexcept {
         assert(!full());
         waiting& entry = waiting_[waiting_count_];
@@ -139,7 +177,11 @@ private:
         return lists_[level * slots + slot];
     }
     void forget(timer_node& node) noexcept;
+    timer_list& slot_of(std::int64_t due) noexcept;
     timer_list& insert(timer_node& node) noexcept;
+    void place_row(std::int64_t now) noexcept;
+    void place_waiting(std::int64_t now) noexcept;
+    void choose_row() noexcept;
     void spread(timer_list& list, timer_list* expired) noexcept;
     void advance(std::int64_t target, timer_list& expired) noexcept;
     void cascade() noexcept;
@@ -150,6 +192,9 @@ private:
     std::int64_t clock_;              // as it was read last
     std::int64_t soonest_ = unknown;  // what next() gives, with the lowest bit set
     std::int64_t waiting_count_ = 0;
+    std::int64_t row_word_ = 0;  // the duration of those in the row; 0: none was chosen yet
+    std::int64_t row_due_ = 0;
+    timer_list row_;
     unsigned used_levels_ = 0;         // a bit a level that may hold nodes
     std::uint64_t used_[levels] = {};  // a bit a slot
     waiting waiting_[most_waiting];

@@ -45,7 +45,7 @@ void loop_core::resolve_abort(operation& op) noexcept {
 
 // ---- Starting.
 
-void loop_core::arm(operation& op) noexcept {
+void loop_core::arm_apart(operation& op) noexcept {
     make_room();
     wheel.arm(op, op.due);
 }

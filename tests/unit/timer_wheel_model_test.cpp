@@ -34,6 +34,8 @@ struct model {
     std::map<timer_node*, times> due;           // armed, and when
     std::map<timer_node*, std::int64_t> fresh;  // the words of those that wait for the clock
     std::mt19937_64 random;
+    std::int64_t usual = second;  // what operations are given
+    long joined = 0;
 
     model(std::int64_t start, std::size_t size, std::uint64_t seed)
         : now(start), wheel(start), nodes(size), random(seed) {}
@@ -42,6 +44,10 @@ struct model {
         const auto spread = static_cast<int>(random() % 57);
         const auto n = static_cast<std::int64_t>(random() & ((std::uint64_t{1} << spread) - 1));
         return even(random() % 20 == 0 ? -n : n);
+    }
+    // Every other node: it is never armed again.
+    [[nodiscard]] bool is_operation(const timer_node& node) const {
+        return (&node - nodes.data()) % 2 == 0;
     }
     void see_clock() {
         for (const auto& [node, word] : fresh) {
@@ -62,9 +68,26 @@ struct model {
         if (node.armed()) {
             wheel.arm_again(node, word);
         } else {
-            wheel.arm(node, word);
+            wheel.arm(node, word, 1);
         }
         due.erase(&node);
+        fresh[&node] = word;
+    }
+    // As the loop does with an operation; most ask for the same.
+    void start(timer_node& node) {
+        if (random() % 50 == 0) {
+            usual = std::max<std::int64_t>(some_duration(), 2);
+        }
+        const std::int64_t word = random() % 8 == 0 ? even(usual / 2) + 2 : usual;
+        if (wheel.join(node, word)) {
+            ++joined;
+        } else {
+            if (wheel.full()) {
+                see_clock();
+                wheel.place(now);
+            }
+            wheel.arm(node, word);
+        }
         fresh[&node] = word;
     }
     void disarm(timer_node& node) {
@@ -77,6 +100,7 @@ struct model {
         see_clock();
         for (timer_node* node : fire(wheel, now)) {
             REQUIRE(due.contains(node));
+            REQUIRE((node->due & 1) == (is_operation(*node) ? 0 : 1));
             REQUIRE(due[node].due <= now);  // never early
             due.erase(node);
         }
@@ -95,12 +119,15 @@ struct model {
     }
 };
 
-void compare(std::int64_t start, std::uint64_t seed, int steps) {
+long compare(std::int64_t start, std::uint64_t seed, int steps) {
     model m(start, 200, seed);
+    std::size_t left = 0;
     for (int i = 0; i < steps; ++i) {
         timer_node& node = m.nodes[m.random() % m.nodes.size()];
-        if (node.armed() && m.random() % 3 == 0) {
+        if (node.armed() && (m.is_operation(node) || m.random() % 3 == 0)) {
             m.disarm(node);
+        } else if (m.is_operation(node)) {
+            m.start(node);
         } else {
             m.arm(node);
         }
@@ -115,14 +142,20 @@ void compare(std::int64_t start, std::uint64_t seed, int steps) {
             m.advance(m.now + even(static_cast<std::int64_t>(m.random() % (3 * tick))));
         }
     }
+    while (m.wheel.take_any() != nullptr) {
+        ++left;
+    }
+    REQUIRE(left == m.due.size() + m.fresh.size());
+    return m.joined;
 }
 
 THOLE_TEST("the wheel against a sorted list", "[timer_wheel]") {
     for (std::uint64_t seed = 1; seed <= 12; ++seed) {
         CAPTURE(seed);
-        compare(0, seed, 1500);
-        compare(even(1'763'000'000 * second), seed, 1500);
-        compare(64 * 64 * 64 * tick - 4 * tick, seed, 1500);  // just before many levels turn over
+        long joined = compare(0, seed, 1500);
+        joined += compare(even(1'763'000'000 * second), seed, 1500);
+        joined += compare(64 * 64 * 64 * tick - 4 * tick, seed, 1500);  // many levels turn over
+        CHECK(joined > 100);
     }
 }
 
