@@ -158,6 +158,9 @@ std::error_code uring::wait(time_point until, completions& finished) {
     if (const int failed = make_ours()) {
         return system_error(failed);
     }
+    // Where closing is all that there is to do, nothing will come back from it. Asked first: what
+    // follows may send it.
+    const bool only_closes = core().pending == 0 && held() != 0;
     const bool all_asked = watch_waker();
     send_postponed();
     if (buffers_.is_open()) {
@@ -170,8 +173,8 @@ std::error_code uring::wait(time_point until, completions& finished) {
     std::int64_t time = -1;
     unsigned least = 1;
     if (looks_only || ring_.has_news() || !all_asked || first_postponed_ != slot_table::none ||
-        (core().pending == 0 && held_ == 0 && !ring_.has_taken(last_close_))) {
-        least = 0;  // also where closing is all that there is to do
+        (only_closes && held_ == 0)) {
+        least = 0;
     } else if (until != time_point::max()) {
         time = nanoseconds_until(until);
         least = time > 0 ? 1 : 0;

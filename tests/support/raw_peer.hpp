@@ -106,5 +106,8 @@ void set_environment(const char* name, const char* value);
 
 // What `child(context)` gave in a forked child, or -1 where it died or there is no fork.
 [[nodiscard]] int in_forked_child(int (*child)(void*), void* context);
+// From now on the system forbids this process to make an io_uring, with EPERM, as containers do.
+// False: it cannot be forbidden here. There is no way back.
+[[nodiscard]] bool forbid_io_uring() noexcept;
 
 }  // namespace thole::test::raw

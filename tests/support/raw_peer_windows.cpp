@@ -268,4 +268,6 @@ bool is_windows() noexcept { return true; }
 
 int in_forked_child(int (*)(void*), void*) { return -1; }
 
+bool forbid_io_uring() noexcept { return false; }
+
 }  // namespace thole::test::raw
