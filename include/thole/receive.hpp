@@ -42,16 +42,13 @@ public:
     /// Holds nothing.
     lent_buffer() noexcept = default;
     lent_buffer(lent_buffer&& other) noexcept
-        : lender_(other.lender_), bytes_(std::exchange(other.bytes_, nullptr)), size_(other.size_),
-          number_(other.number_) {}
+        : lender_(other.lender_), bytes_(std::exchange(other.bytes_, nullptr)),
+          shape_(other.shape_) {}
     lent_buffer& operator=(lent_buffer&& other) noexcept {
-        if (this != &other) {
-            give_back();
-            lender_ = other.lender_;
-            bytes_ = std::exchange(other.bytes_, nullptr);
-            size_ = other.size_;
-            number_ = other.number_;
-        }
+        give_back();
+        lender_ = other.lender_;
+        bytes_ = std::exchange(other.bytes_, nullptr);
+        shape_ = other.shape_;
         return *this;
     }
     ~lent_buffer() { give_back(); }
@@ -59,27 +56,30 @@ public:
     /// What was received; nothing once it was given back.
     [[nodiscard]] std::span<std::byte> bytes() const noexcept { return {bytes_, size()}; }
     /// How many bytes: at least one from receive(), at most loop_options::lent_buffer_size.
-    [[nodiscard]] std::size_t size() const noexcept { return bytes_ != nullptr ? size_ : 0; }
+    [[nodiscard]] std::size_t size() const noexcept { return bytes_ != nullptr ? shape_.size : 0; }
     /// Whether it holds nothing.
     [[nodiscard]] bool empty() const noexcept { return bytes_ == nullptr; }
     /// Gives the buffer back before the end of this object. Again: nothing.
     void give_back() noexcept {
         if (bytes_ != nullptr) {
-            detail::give_back(*lender_, std::exchange(bytes_, nullptr), number_);
+            detail::give_back(*lender_, std::exchange(bytes_, nullptr), shape_.number);
         }
     }
 
     /// For the library itself.
     lent_buffer(detail::buffer_pool& lender, std::byte* bytes, std::size_t size,
                 std::uint32_t number) noexcept
-        : lender_(&lender), bytes_(bytes), size_(static_cast<std::uint32_t>(size)),
-          number_(number) {}
+        : lender_(&lender), bytes_(bytes), shape_{static_cast<std::uint32_t>(size), number} {}
 
 private:
+    struct shape {
+        std::uint32_t size = 0;
+        std::uint32_t number = 0;  // among the lender's
+    };
+
     detail::buffer_pool* lender_ = nullptr;
     std::byte* bytes_ = nullptr;
-    std::uint32_t size_ = 0;
-    std::uint32_t number_ = 0;  // among the lender's
+    shape shape_;
 };
 
 /// The operation behind socket::receive(). While it is pending it holds no buffer.
@@ -88,37 +88,39 @@ public:
     using result_type = result<lent_buffer>;
     receive_op() noexcept = default;
     receive_op(socket& on, deadline until) noexcept { prepare(on, until); }
-    ~receive_op() { drop(); }
+    ~receive_op() { give_back(); }
     void prepare(socket& on, deadline until = {}) noexcept;
     [[nodiscard]] result<lent_buffer> take() noexcept {
         if (error != 0) {
             return unexpected(failure());
         }
-        return result<lent_buffer>(std::in_place, *lender,
+        return result<lent_buffer>(std::in_place, *held.lender,
                                    static_cast<std::byte*>(std::exchange(buffer, nullptr)), count,
-                                   static_cast<std::uint32_t>(length));
+                                   held.number);
     }
 
-    /// The backend's: what was received, in that lender's buffer of that number.
-    void fill(detail::buffer_pool& from, std::byte* bytes, std::uint32_t number,
-              std::size_t size) noexcept {
-        lender = &from;
-        buffer = bytes;
-        length = number;
-        count = size;
-    }
-
-    detail::buffer_pool* lender = nullptr;  ///< of `buffer`, while there is one
-    receive_op* starved_after = nullptr;    ///< the line of those for whom there was no buffer
-    receive_op* starved_before = nullptr;   ///< the same, the other way
-
-private:
-    void drop() noexcept {
+    /// For the library itself: whose buffer it has, while it has one.
+    struct loan {
+        detail::buffer_pool* lender;  ///< whose
+        std::uint32_t number;         ///< which of the lender's
+    };
+    /// For the library itself: the line of those that wait for a buffer, while it stands there.
+    struct place_in_line {
+        receive_op* after;   ///< who came after it
+        receive_op* before;  ///< who came before it
+    };
+    /// For the library itself: gives the buffer back, if it has one.
+    void give_back() noexcept {
         if (buffer != nullptr) {
-            detail::give_back(*lender, static_cast<std::byte*>(std::exchange(buffer, nullptr)),
-                              static_cast<std::uint32_t>(length));
+            detail::give_back(*held.lender, static_cast<std::byte*>(std::exchange(buffer, nullptr)),
+                              held.number);
         }
     }
+
+    union {
+        loan held;           ///< while `buffer` is not null
+        place_in_line line;  ///< while `starved`
+    };
 };
 
 }  // namespace tcp

@@ -245,7 +245,7 @@ void transfer_op<V, R, Byte>::prepare(socket& on, pieces_type pieces, deadline u
 
 inline void receive_op::prepare(socket& on, deadline until) noexcept {
     reset(verb::receive, on.state(), until);
-    drop();
+    give_back();
     length = 1;
 }
 

@@ -13,8 +13,8 @@ constexpr std::align_val_t slab_alignment{buffer_pool::slab_size};
 }  // namespace
 
 buffer_pool::buffer_pool(loop_core* core, std::size_t size, std::size_t count) noexcept
-    : size_shift_(static_cast<std::uint8_t>(std::countr_zero(size))),
-      count_(static_cast<std::uint32_t>(count)), core_(core) {
+    : size_(static_cast<std::uint32_t>(size)), count_(static_cast<std::uint32_t>(count)),
+      size_shift_(static_cast<std::uint8_t>(std::countr_zero(size))), core_(core) {
     assert(takes_size(size) && takes_count(count));
 }
 
@@ -81,9 +81,8 @@ bool buffer_pool::starve(tcp::receive_op& op) noexcept {
         return false;
     }
     op.starved = true;
-    op.starved_after = nullptr;
-    op.starved_before = last_starved_;
-    (last_starved_ != nullptr ? last_starved_->starved_after : first_starved_) = &op;
+    op.line = {nullptr, last_starved_};
+    (last_starved_ != nullptr ? last_starved_->line.after : first_starved_) = &op;
     last_starved_ = &op;
     attentive_ = true;
     return true;
@@ -91,11 +90,10 @@ bool buffer_pool::starve(tcp::receive_op& op) noexcept {
 
 void buffer_pool::leave_line(operation& op) noexcept {
     auto& gone = static_cast<tcp::receive_op&>(op);
+    const auto [after, before] = gone.line;
     gone.starved = false;
-    (gone.starved_before != nullptr ? gone.starved_before->starved_after : first_starved_) =
-        gone.starved_after;
-    (gone.starved_after != nullptr ? gone.starved_after->starved_before : last_starved_) =
-        gone.starved_before;
+    (before != nullptr ? before->line.after : first_starved_) = after;
+    (after != nullptr ? after->line.before : last_starved_) = before;
     attentive_ = first_starved_ != nullptr;
 }
 
@@ -113,11 +111,21 @@ void give_back(buffer_pool& lender, std::byte* bytes, std::uint32_t number) noex
 
 // ---- The loop's part.
 
+namespace {
+
+// Its socket is free for another reader.
+void take_out(operation& op) noexcept {
+    op.state->reading.remove(op);
+    op.state->clear(mark::reader);
+}
+
+}  // namespace
+
 // Each is asked for anew, as if it were started now: what the backend then does with it is its own
 // affair.
 void loop_core::serve_starved() noexcept {
     while (operation* op = lent->next_starved()) {
-        op->state->reading.remove(*op);
+        take_out(*op);
         if (network->submit(*op)) {
             finished(*op);
         }
@@ -127,7 +135,7 @@ void loop_core::serve_starved() noexcept {
 // Nothing of it is in the kernel.
 void loop_core::cancel_starved(operation& op) noexcept {
     lent->leave_line(op);
-    op.state->reading.remove(op);
+    take_out(op);
     settle_aborted(op, 0);
     finished(op);
 }

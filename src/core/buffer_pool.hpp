@@ -11,6 +11,8 @@
 
 #include <thole/receive.hpp>
 
+#include "core/attributes.hpp"
+
 namespace thole::detail {
 
 // All are of one size and have a number. They lie in slabs, contiguous and aligned to their own
@@ -58,7 +60,7 @@ public:
     // forgotten.
     void let_go() noexcept;
 
-    [[nodiscard]] std::size_t size() const noexcept { return std::size_t{1} << size_shift_; }
+    [[nodiscard]] std::size_t size() const noexcept { return size_; }
     [[nodiscard]] std::size_t count() const noexcept { return count_; }
     // In users' hands now.
     [[nodiscard]] std::size_t lent() const noexcept { return lent_; }
@@ -82,6 +84,19 @@ public:
         if (attentive_) [[unlikely]] {
             came_back();
         }
+    }
+
+    // Gives it a whole buffer to receive into, as take() does. False: there is none.
+    [[nodiscard]] bool take(tcp::receive_op& op) noexcept {
+        const place got = take();
+        if (got.bytes == nullptr) {
+            return false;
+        }
+        assert(!op.starved);
+        op.buffer = got.bytes;
+        op.length = size_;
+        op.held = {this, got.number};
+        return true;
     }
 
     // ---- For a kernel that chooses.
@@ -125,16 +140,17 @@ private:
     void push(std::byte* bytes, std::uint32_t number) noexcept {
         free_ = ::new (static_cast<void*>(bytes)) node{free_, number};
     }
-    [[nodiscard]] place make() noexcept;
-    void came_back() noexcept;
+    THOLE_APART place make() noexcept;
+    THOLE_APART void came_back() noexcept;
     [[nodiscard]] bool is_right_thread() const noexcept;
 
     node* free_ = nullptr;
     std::size_t lent_ = 0;
-    const std::uint8_t size_shift_;
     bool attentive_ = false;  // somebody is starved, or the loop is gone
     bool serving_ = false;
+    const std::uint32_t size_;
     const std::uint32_t count_;
+    const std::uint8_t size_shift_;
     std::uint32_t made_ = 0;  // the numbers below were used
     loop_core* core_;
     std::unique_ptr<std::byte*[]> slabs_;

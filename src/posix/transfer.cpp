@@ -173,41 +173,16 @@ void settle_ended(operation& op, const native_state& state) noexcept {
 
 // ---- The verbs.
 
-progress finish_receive(operation& op, reactor_state& state) noexcept {
-    auto& receiving = static_cast<tcp::receive_op&>(op);
-    buffer_pool& lender = *state.core->lent;
-    const buffer_pool::place place = lender.take();
-    if (place.bytes == nullptr) {
-        return lender.starve(receiving) ? progress::wait_readable : progress::done;
-    }
-    const std::size_t size = lender.size();
-    ssize_t moved = 0;
-    do {
-        moved = sys::recv(state.fd, place.bytes, size, 0);
-    } while (moved < 0 && errno == EINTR);
-    if (moved > 0) {
-        receiving.fill(lender, place.bytes, place.number, static_cast<std::size_t>(moved));
-        note_short_read({moved, size}, state);
-        return done(op);
-    }
-    const int raw = moved < 0 ? errno : 0;
-    lender.give_back(place.bytes, place.number);
-    if (raw == 0) {
-        return ended(op, state);
-    }
-    if (raw == EAGAIN || raw == EWOULDBLOCK) {
-        state.clear(mark::asks);
-        return progress::wait_readable;
-    }
-    return failed(op, state, raw);
-}
-
 progress read_unusual(operation& op, reactor_state& state, ssize_t first) noexcept {
     if (is_look(op.what)) {
         return look(op, state);
     }
-    if (op.what == verb::read && !op.vectored) {  // the first step was taken
-        return go_on_reading(op, state, {first, op.length});
+    if (takes_some(op.what) && !op.vectored) {  // the first step was taken
+        const progress came = go_on_reading(op, state, {first, op.length});
+        if (op.what == verb::receive && op.count == 0) {
+            static_cast<tcp::receive_op&>(op).give_back();
+        }
+        return came;
     }
     return go_on_reading(op, state, receive(op, state.fd));
 }

@@ -19,18 +19,20 @@ namespace thole::detail {
 [[nodiscard]] progress start_accept(operation& op, reactor_state& state) noexcept;
 [[nodiscard]] progress finish_accept(operation& op, reactor_state& state) noexcept;
 
-// A receive: the buffer is taken when there is something for it, and goes back if there is not.
-[[nodiscard]] progress finish_receive(operation& op, reactor_state& state) noexcept;
-
-// read and read_exactly. The system is asked only where there may be something. The commonest case,
-// some bytes into one buffer, stands here in few instructions.
+// read, read_exactly and receive, which has a buffer from the moment that there may be something
+// for it, and gives it back if there is not. The system is asked only where there may be something.
+// The commonest case, some bytes into one buffer, stands here in few instructions.
 [[nodiscard]] progress read_unusual(operation& op, reactor_state& state, ssize_t first) noexcept;
+[[nodiscard]] inline bool borrow(operation& op, reactor_state& state) noexcept {
+    return state.core->lent->take(static_cast<tcp::receive_op&>(op));
+}
 [[nodiscard]] inline progress finish_read(operation& op, reactor_state& state) noexcept {
-    if (op.what == verb::receive) {
-        return finish_receive(op, state);
-    }
-    if (op.what != verb::read || op.vectored) {
+    if (!takes_some(op.what) || op.vectored) {
         return read_unusual(op, state, 0);
+    }
+    if (op.what == verb::receive && !borrow(op, state)) {
+        return state.core->lent->starve(static_cast<tcp::receive_op&>(op)) ? progress::wait_readable
+                                                                           : progress::done;
     }
     const ssize_t moved = sys::recv(state.fd, op.buffer, op.length, 0);
     if (moved <= 0) {

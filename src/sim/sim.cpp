@@ -234,34 +234,22 @@ bool sim::read(operation& op) {
     if (is_look(op.what)) {
         return look(op);
     }
-    if (op.what == verb::receive) {
-        return receive(op);
-    }
     sim_end& end = *socket_of(op).end;
+    if (op.what == verb::receive) {
+        if (end.inbox.size() == 0) {
+            return ends_reading(op);
+        }
+        auto& receiving = static_cast<tcp::receive_op&>(op);
+        if (!core_.lent->take(receiving)) {
+            return !core_.lent->starve(receiving);
+        }
+    }
     std::size_t moved = 0;
     remaining_pieces(op, every_piece, [&](std::byte* to, std::size_t length) {
         moved += network_.receive(end, to, length);
     });
     op.count += moved;
     return satisfied(op) || ends_reading(op);
-}
-
-// Into a lent buffer.
-bool sim::receive(operation& op) {
-    sim_end& end = *socket_of(op).end;
-    if (end.inbox.size() == 0) {
-        return ends_reading(op);
-    }
-    auto& receiving = static_cast<tcp::receive_op&>(op);
-    buffer_pool& lender = *core_.lent;
-    const buffer_pool::place place = lender.take();
-    if (place.bytes == nullptr) {
-        return !lender.starve(receiving);
-    }
-    receiving.fill(lender, place.bytes, place.number,
-                   network_.receive(end, place.bytes, lender.size()));
-    settle_done(op);
-    return true;
 }
 
 bool sim::write(operation& op) {

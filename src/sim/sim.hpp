@@ -45,7 +45,6 @@ private:
     [[nodiscard]] bool accept(operation& op);
     [[nodiscard]] bool read(operation& op);
     [[nodiscard]] bool look(operation& op);
-    [[nodiscard]] bool receive(operation& op);
     [[nodiscard]] bool write(operation& op);
     void visit(const std::shared_ptr<sim_end>& end, completions& finished);
     void answer(const std::shared_ptr<sim_end>& end, completions& finished);

@@ -16,10 +16,6 @@ struct native_pieces {
     WSABUF pieces[most_pieces];
     DWORD count = 0;
 
-    native_pieces(std::byte* bytes, std::size_t length) noexcept : count(1) {
-        pieces[0].buf = reinterpret_cast<char*>(bytes);
-        pieces[0].len = static_cast<ULONG>(length);
-    }
     explicit native_pieces(const operation& op) noexcept {
         std::size_t room = most_bytes;
         remaining_pieces(op, most_pieces, [&](std::byte* bytes, std::size_t length) {
@@ -123,11 +119,27 @@ progress end_look(operation& op, iocp_state& state, int raw) noexcept {
 
 enum class sight : std::uint8_t { settled, nothing_yet, starved };
 
-// Asks what there is now, without waiting.
-sight ask_now(operation& op, iocp_state& state, native_pieces& to, DWORD flags,
-              std::size_t& came) noexcept {
+// True: it has a buffer. False: it stands in line for one, or is settled.
+bool borrow(operation& op, iocp_state& state, sight& seen) noexcept {
+    auto& receiving = static_cast<tcp::receive_op&>(op);
+    buffer_pool& lender = *state.core->lent;
+    if (lender.take(receiving)) {
+        return true;
+    }
+    seen = sight::settled;
+    if (op.why != reason::none) {  // nothing was taken, and nobody waits any more
+        static_cast<void>(settle_failure(op, ERROR_OPERATION_ABORTED));
+    } else if (lender.starve(receiving)) {
+        seen = sight::starved;
+    }
+    return false;
+}
+
+// What there is now, without waiting.
+sight ask_now(operation& op, iocp_state& state, DWORD flags) noexcept {
+    native_pieces all(op);
     DWORD seen = 0;
-    if (sys::WSARecv(state.socket, to.pieces, to.count, &seen, &flags, nullptr, nullptr) != 0) {
+    if (sys::WSARecv(state.socket, all.pieces, all.count, &seen, &flags, nullptr, nullptr) != 0) {
         const int raw = sys::WSAGetLastError();
         if (raw == WSAEWOULDBLOCK) {
             return sight::nothing_yet;
@@ -136,32 +148,10 @@ sight ask_now(operation& op, iocp_state& state, native_pieces& to, DWORD flags,
     } else if (seen == 0) {
         end_reading(op, state);
     } else {
-        came = seen;
+        op.count = seen;
         settle_done(op);
     }
     return sight::settled;
-}
-
-sight receive_now(operation& op, iocp_state& state) noexcept {
-    auto& receiving = static_cast<tcp::receive_op&>(op);
-    buffer_pool& lender = *state.core->lent;
-    const buffer_pool::place place = lender.take();
-    if (place.bytes == nullptr) {
-        if (op.why != reason::none) {  // nothing was taken, and nobody waits any more
-            static_cast<void>(settle_failure(op, ERROR_OPERATION_ABORTED));
-            return sight::settled;
-        }
-        return lender.starve(receiving) ? sight::starved : sight::settled;
-    }
-    native_pieces whole(place.bytes, lender.size());
-    std::size_t came = 0;
-    const sight seen = ask_now(op, state, whole, 0, came);
-    if (came != 0) {
-        receiving.fill(lender, place.bytes, place.number, came);
-    } else {
-        lender.give_back(place.bytes, place.number);
-    }
-    return seen;
 }
 
 sight look(operation& op, iocp_state& state) noexcept {
@@ -176,11 +166,17 @@ sight look(operation& op, iocp_state& state) noexcept {
         }
         state.nonblocking = true;
     }
-    if (op.what == verb::receive) {
-        return receive_now(op, state);
+    if (op.what == verb::peek) {
+        return ask_now(op, state, MSG_PEEK);
     }
-    native_pieces all(op);
-    return ask_now(op, state, all, MSG_PEEK, op.count);
+    sight seen{};
+    if (borrow(op, state, seen)) {
+        seen = ask_now(op, state, 0);
+        if (op.count == 0) {
+            static_cast<tcp::receive_op&>(op).give_back();
+        }
+    }
+    return seen;
 }
 
 progress start_look(operation& op, iocp_state& state) noexcept {

@@ -118,6 +118,31 @@ THOLE_TEST("a peek that finds nothing after all waits again", "[scripted]") {
     CHECK(count("WSARecv") >= 7);
 }
 
+THOLE_TEST("a receive that finds nothing after all waits again, without a buffer", "[scripted]") {
+    rig r(backend_kind::iocp);
+    raw::socket door = raw::socket::bind(address_family::ipv4, 5);
+    tcp::socket here = connected_to(r, door);
+    raw::socket peer = door.accept();
+    peer.send("hello");
+    std::size_t most = 0;
+    script::on("WSARecv")
+        .when([](const call& c) { return c.out == nullptr; })
+        .times(3)
+        .gives(SOCKET_ERROR, WSAEWOULDBLOCK)
+        .then([&](call&) { most = std::max(most, r.on.lent_buffers()); });
+    const auto lent = r.on.block_on([](tcp::socket& from) -> task<result<tcp::lent_buffer>> {
+        co_return co_await from.receive(within(5s));
+    }(here));
+    REQUIRE(lent);
+    CHECK(lent->size() == 5);
+    CHECK(most == 1);
+    CHECK(r.on.lent_buffers() == 1);
+    CHECK(count("WSARecv") >= 8);
+    for (const call& one : script::calls("WSARecv")) {  // R26: what waits locks nothing
+        CHECK((one.out == nullptr || one.most == 0));
+    }
+}
+
 THOLE_TEST("ConnectEx gets no more than 16 KiB, the rest follows", "[scripted]") {
     rig r(backend_kind::iocp);
     raw::socket door = raw::socket::bind(address_family::ipv4, 5);
