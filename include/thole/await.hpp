@@ -71,6 +71,9 @@ public:
         if (by != nullptr && detail::reads_one_buffer(*this)) {
             return detail::begin_awaited_read(*this, *by);
         }
+        if (by != nullptr && detail::receives(*this)) {
+            return detail::begin_awaited_receive(*this, *by);
+        }
         if (by != nullptr && detail::writes_one_buffer(*this)) {
             return detail::begin_awaited_write(*this, *by);
         }

@@ -33,6 +33,8 @@ public:
         this->act = &finished;
         if (detail::reads_one_buffer(*this)) {
             detail::begin_callback_read(*this);
+        } else if (detail::receives(*this)) {
+            detail::begin_callback_receive(*this);
         } else if (detail::writes_one_buffer(*this)) {
             detail::begin_callback_write(*this);
         } else {

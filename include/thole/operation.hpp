@@ -226,15 +226,20 @@ struct promise_base;
 /// Starts an operation whose end is told through `act`, always in a later turn.
 THOLE_API void begin_callback(operation& op) noexcept;
 
-/// The same for a read and a write of one buffer, in fewer steps.
+/// The same for a read and a write of one buffer and for a receive, in fewer steps.
 [[nodiscard]] THOLE_API bool begin_awaited_read(operation& op, promise_base& by) noexcept;
+[[nodiscard]] THOLE_API bool begin_awaited_receive(operation& op, promise_base& by) noexcept;
 [[nodiscard]] THOLE_API bool begin_awaited_write(operation& op, promise_base& by) noexcept;
 THOLE_API void begin_callback_read(operation& op) noexcept;
+THOLE_API void begin_callback_receive(operation& op) noexcept;
 THOLE_API void begin_callback_write(operation& op) noexcept;
 
 /// Where an operation was prepared just before, the compiler knows the answers.
 [[nodiscard]] inline bool reads_one_buffer(const operation& op) noexcept {
     return op.what == verb::read && !op.vectored;
+}
+[[nodiscard]] inline bool receives(const operation& op) noexcept {
+    return op.what == verb::receive;
 }
 [[nodiscard]] inline bool writes_one_buffer(const operation& op) noexcept {
     return op.what == verb::write && !op.vectored;

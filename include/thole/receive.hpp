@@ -109,6 +109,13 @@ public:
         receive_op* after;   ///< who came after it
         receive_op* before;  ///< who came before it
     };
+    /// For the library itself: what was received, in that lender's buffer of that number.
+    void fill(detail::buffer_pool& from, std::byte* bytes, std::uint32_t number,
+              std::size_t size) noexcept {
+        held = {&from, number};
+        buffer = bytes;
+        count = size;
+    }
     /// For the library itself: gives the buffer back, if it has one.
     void give_back() noexcept {
         if (buffer != nullptr) {

@@ -27,18 +27,19 @@ struct socket_kind {  // one byte
 };
 
 // What is to be known of a socket at once: one look asks for several. Where neither `asks` nor the
-// three after it are set, the core starts a read of one buffer by itself; where `submitted` is not,
-// it offers the bytes of a write (backend::offer). A backend that never clears these is asked each
-// time.
+// three after it are set, the core starts a read of one buffer, or a receive, by itself; where
+// `submitted` is not, it offers the bytes of a write (backend::offer). A backend that never clears
+// these is asked each time.
 namespace mark {
 // A read has something to ask the backend. Without it (R63: the system has said that nothing is
 // there) it only stands in `reading` until wait() finishes it.
 inline constexpr std::uint8_t asks = 1;
-inline constexpr std::uint8_t timed = 2;       // it has default times
-inline constexpr std::uint8_t plain = 4;       // a read of one buffer stands in `reading`
-inline constexpr std::uint8_t reader = 8;      // something else may stand there
-inline constexpr std::uint8_t submitted = 16;  // a write is to be submitted, not offered
-inline constexpr std::uint8_t bound = 32;      // POSIX: to a port of the user's choice
+inline constexpr std::uint8_t timed = 2;                 // it has default times
+inline constexpr std::uint8_t plain = 4;                 // a read of one buffer stands in `reading`
+inline constexpr std::uint8_t reader = 8;                // something else may stand there
+inline constexpr std::uint8_t receive = plain | reader;  // that is a receive, which stands alone
+inline constexpr std::uint8_t submitted = 16;            // a write is to be submitted, not offered
+inline constexpr std::uint8_t bound = 32;                // POSIX: to a port of the user's choice
 // 64 and 128 are the backend's own.
 }  // namespace mark
 

@@ -116,7 +116,7 @@ namespace {
 // Its socket is free for another reader.
 void take_out(operation& op) noexcept {
     op.state->reading.remove(op);
-    op.state->clear(mark::reader);
+    op.state->clear(mark::plain | mark::reader);
 }
 
 }  // namespace

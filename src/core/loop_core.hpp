@@ -70,7 +70,7 @@ struct loop_core {
     // True: finished, and at rest in the stage `finished`, in no queue. False: pending.
     [[nodiscard]] bool start(operation& op) noexcept;  // unusual.cpp
     // The plain read, which is pending then, and the plain write: true: it has finished.
-    void stand(operation& op) noexcept;
+    void stand(operation& op, std::uint8_t as) noexcept;
     [[nodiscard]] bool offer(operation& op) noexcept;
     void cancel(operation& op, reason why) noexcept;
     void cancel_all(operation_queue& queue, reason why) noexcept;

@@ -59,9 +59,9 @@ constexpr std::uint8_t not_to_await = mark::asks | mark::timed | mark::plain | m
 
 }  // namespace
 
-inline void loop_core::stand(operation& op) noexcept {
+inline void loop_core::stand(operation& op, std::uint8_t as) noexcept {
     assert(op.at == stage::idle);
-    op.state->set(mark::plain);
+    op.state->set(as);
     op.state->reading.push_alone(op);
     op.at = stage::submitted;
     ++pending;
@@ -81,17 +81,41 @@ inline bool loop_core::offer(operation& op) noexcept {
     return true;
 }
 
-void begin_callback_read(operation& op) noexcept {
+namespace {
+
+template <std::uint8_t As>
+void callback_reading(operation& op) noexcept {
     loop_core* core = usual_loop(op, not_to_await);
     if (core != nullptr && op.due == 0) {
-        core->stand(op);
+        core->stand(op, As);
     } else if (core != nullptr && op.due > 0) {
-        core->stand(op);
+        core->stand(op, As);
         core->arm(op);
     } else {
         begin_callback(op);  // also for a point of time, which may have passed
     }
 }
+
+template <std::uint8_t As>
+bool await_reading(operation& op, promise_base& by) noexcept {
+    loop_core* core = usual_loop(op, not_to_await);
+    if (core == nullptr || op.due < 0 || core != by.core || by.cancelled != reason::none) {
+        return begin_awaited(op, &by);
+    }
+    core->stand(op, As);
+    by.awaited = &op;
+    by.kind = promise_base::awaits::operation;
+    if (op.due != 0) {
+        core->arm(op);
+    }
+    return true;
+}
+
+}  // namespace
+
+void begin_callback_read(operation& op) noexcept { callback_reading<mark::plain>(op); }
+
+void begin_callback_receive(operation& op) noexcept { callback_reading<mark::receive>(op); }
 
 void begin_callback_write(operation& op) noexcept {
     loop_core* core = usual_loop(op, mark::submitted);
@@ -105,17 +129,11 @@ void begin_callback_write(operation& op) noexcept {
 }
 
 bool begin_awaited_read(operation& op, promise_base& by) noexcept {
-    loop_core* core = usual_loop(op, not_to_await);
-    if (core == nullptr || op.due < 0 || core != by.core || by.cancelled != reason::none) {
-        return begin_awaited(op, &by);
-    }
-    core->stand(op);
-    by.awaited = &op;
-    by.kind = promise_base::awaits::operation;
-    if (op.due != 0) {
-        core->arm(op);
-    }
-    return true;
+    return await_reading<mark::plain>(op, by);
+}
+
+bool begin_awaited_receive(operation& op, promise_base& by) noexcept {
+    return await_reading<mark::receive>(op, by);
 }
 
 bool begin_awaited_write(operation& op, promise_base& by) noexcept {

@@ -53,14 +53,19 @@ namespace thole::detail {
 [[nodiscard]] progress write_rest(operation& op, reactor_state& state, ssize_t first) noexcept;
 [[nodiscard]] progress finish_write(operation& op, reactor_state& state) noexcept;
 
-// The commonest news, some bytes for a plain read, goes its way without a call of ours. While a
-// read waits `asks` is not marked; after a short one it stays so (R63), for an edge will tell of
-// more.
+// The commonest news, some bytes for a plain read or a receive, goes its way without a call of
+// ours. While a read waits `asks` is not marked; after a short one it stays so (R63), for an edge
+// will tell of more.
 inline void reactor::ready(reactor_state& state, std::uint32_t events, completions& finished) {
-    constexpr std::uint8_t usual = mark::plain | mark::wary | mark::submitted;
-    if ((events & ~event::writable) != event::readable || (state.marks & usual) != mark::plain) {
-        ready_unusual(state, events, finished);
-        return;
+    constexpr std::uint8_t usual = mark::receive | mark::wary | mark::submitted;
+    if ((events & ~event::writable) != event::readable || (state.marks & usual) != mark::plain)
+        [[unlikely]] {
+        const bool receives = (state.marks & usual) == mark::receive;
+        if ((events & ~event::writable) != event::readable || !receives ||
+            !borrow(*state.reading.front(), state)) {
+            ready_unusual(state, events, finished);
+            return;
+        }
     }
     operation* op = state.reading.front();
     const ssize_t moved = sys::recv(state.fd, op->buffer, op->length, 0);
@@ -72,7 +77,7 @@ inline void reactor::ready(reactor_state& state, std::uint32_t events, completio
     op->count = count;
     settle_done(*op);
     op->state->reading.remove_alone();
-    op->state->clear(mark::plain);
+    op->state->clear(mark::receive);
     finished.push_done(*op);
 }
 
