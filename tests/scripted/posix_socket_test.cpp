@@ -147,7 +147,7 @@ THOLE_TEST("R67: the handle for other loops outlives the set behind it", "[scrip
         auto* events = static_cast<epoll_event*>(c.out);
         for (int i = 0; i < 2; ++i) {  // of sockets that are closed here, and live on elsewhere
             events[i].events = EPOLLIN;
-            events[i].data.u64 = (std::uint64_t{12345} << 32) | 7;
+            events[i].data.u64 = (std::uint64_t{1} << 32) | 7;
         }
         return 2;
     });
