@@ -77,6 +77,9 @@ public:
         if (by != nullptr && detail::writes_one_buffer(*this)) {
             return detail::begin_awaited_write(*this, *by);
         }
+        if (by != nullptr && this->what == verb::accept) {
+            return detail::begin_awaited_accept(*this, *by);
+        }
         return detail::begin_awaited(*this, by);
     }
 

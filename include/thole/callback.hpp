@@ -37,6 +37,8 @@ public:
             detail::begin_callback_receive(*this);
         } else if (detail::writes_one_buffer(*this)) {
             detail::begin_callback_write(*this);
+        } else if (this->what == verb::accept) {
+            detail::begin_callback_accept(*this);
         } else {
             detail::begin_callback(*this);
         }

@@ -39,12 +39,13 @@ public:
     accept_op() noexcept = default;
     accept_op(listener& on, deadline until) noexcept { prepare(on, until); }
     THOLE_API ~accept_op();
-    THOLE_API void prepare(listener& on, deadline until = {}) noexcept;
+    void prepare(listener& on, deadline until = {}) noexcept;
     [[nodiscard]] THOLE_API result<socket> take() noexcept;
 
     detail::loose_socket accepted;  ///< the backend's: what it took from the inbound queue
 
 private:
+    friend struct detail::loop_core;
     detail::loop_core* on_ = nullptr;  // by the time of take() the listener may be gone
 };
 
@@ -53,8 +54,8 @@ class accept_detached_op : public accept_op {
 public:
     using result_type = result<detached_socket>;
     using accept_op::accept_op;
-    THOLE_API accept_detached_op(listener& on, deadline until) noexcept;
-    THOLE_API void prepare(listener& on, deadline until = {}) noexcept;
+    accept_detached_op(listener& on, deadline until) noexcept { prepare(on, until); }
+    void prepare(listener& on, deadline until = {}) noexcept;
     [[nodiscard]] THOLE_API result<detached_socket> take() noexcept;
 };
 
@@ -108,5 +109,12 @@ private:
 
     detail::socket_state* state_ = nullptr;
 };
+
+inline void accept_op::prepare(listener& on, deadline until) noexcept {
+    reset(verb::accept, on.state(), until);
+}
+inline void accept_detached_op::prepare(listener& on, deadline until) noexcept {
+    reset(verb::accept_detached, on.state(), until);
+}
 
 }  // namespace thole::tcp

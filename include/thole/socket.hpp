@@ -43,12 +43,18 @@ public:
     socket(socket&& other) noexcept : state_(std::exchange(other.state_, nullptr)) {}
     socket& operator=(socket&& other) noexcept {
         if (this != &other) {
-            close();
+            if (state_ != nullptr) {
+                close();
+            }
             state_ = std::exchange(other.state_, nullptr);
         }
         return *this;
     }
-    ~socket() { close(); }
+    ~socket() {
+        if (state_ != nullptr) {
+            close();
+        }
+    }
 
     /// Some bytes: waits until there are any, gives how many it put at the front of `buffer`. An
     /// empty buffer gives 0 at once. End: errc::end_of_stream once the peer has finished sending

@@ -11,29 +11,17 @@ accept_op::~accept_op() {
     }
 }
 
-void accept_op::prepare(listener& on, deadline until) noexcept {
-    reset(verb::accept, on.state(), until);
-    on_ = on.state() != nullptr ? on.state()->core : nullptr;
-}
-
 result<socket> accept_op::take() noexcept {
-    std::error_code failed = outcome();
-    if (failed) {
-        return unexpected(failed);
+    if (error != 0) [[unlikely]] {
+        return unexpected(failure());
     }
-    detail::socket_state* made = on_->adopt(std::exchange(accepted, {}), failed);
-    if (made == nullptr) {
+    std::error_code failed;
+    detail::socket_state* made = on_->adopt(accepted, failed);
+    accepted.methods = nullptr;
+    if (made == nullptr) [[unlikely]] {
         return unexpected(failed);
     }
     return socket(made);
-}
-
-accept_detached_op::accept_detached_op(listener& on, deadline until) noexcept {
-    prepare(on, until);
-}
-
-void accept_detached_op::prepare(listener& on, deadline until) noexcept {
-    reset(verb::accept_detached, on.state(), until);
 }
 
 result<detached_socket> accept_detached_op::take() noexcept {

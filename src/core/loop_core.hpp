@@ -72,6 +72,8 @@ struct loop_core {
     // The plain read, which is pending then, and the plain write: true: it has finished.
     void stand(operation& op, std::uint8_t as) noexcept;
     [[nodiscard]] bool offer(operation& op) noexcept;
+    // An accept: true: it has finished.
+    [[nodiscard]] bool accept(operation& op) noexcept;
     void cancel(operation& op, reason why) noexcept;
     void cancel_all(operation_queue& queue, reason why) noexcept;
     // The backend's word: it is settled, and becomes ready.

@@ -34,8 +34,11 @@ void loop_core::enlist(socket_state& state) noexcept {
 }
 
 socket_state* loop_core::open(socket_kind kind, std::error_code& failed) noexcept {
-    failed = usable();
-    socket_state* state = failed ? nullptr : network->open(kind, failed);
+    if (!fit()) [[unlikely]] {
+        failed = usable();
+        return nullptr;
+    }
+    socket_state* state = network->open(kind, failed);
     if (state != nullptr) {
         enlist(*state);
     }
@@ -43,8 +46,8 @@ socket_state* loop_core::open(socket_kind kind, std::error_code& failed) noexcep
 }
 
 socket_state* loop_core::adopt(const loose_socket& loose, std::error_code& failed) noexcept {
-    failed = usable();
-    if (failed) {
+    if (!fit()) [[unlikely]] {
+        failed = usable();
         loose.methods->close(loose.native);
         return nullptr;
     }
@@ -67,8 +70,12 @@ std::error_code loop_core::control(socket_state* state, control_request& asked) 
 }
 
 void loop_core::close(socket_state* state) noexcept {
-    cancel_all(state->reading, reason::closed);
-    cancel_all(state->writing, reason::closed);
+    if (!state->reading.empty()) {
+        cancel_all(state->reading, reason::closed);
+    }
+    if (!state->writing.empty()) {
+        cancel_all(state->writing, reason::closed);
+    }
     times.give_back(state->times);
     if (state->prev != nullptr) {
         state->prev->next = state->next;

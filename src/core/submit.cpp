@@ -55,6 +55,12 @@ loop_core* usual_loop(const operation& op, std::uint8_t none_of) noexcept {
     return state->core;
 }
 
+// That of an accept without a deadline.
+loop_core* accepting_loop(const operation& op) noexcept {
+    loop_core* core = op.state != nullptr && op.due == 0 ? op.state->core : nullptr;
+    return core != nullptr && core->fit() ? core : nullptr;
+}
+
 constexpr std::uint8_t not_to_await = mark::asks | mark::timed | mark::plain | mark::reader;
 
 }  // namespace
@@ -143,6 +149,43 @@ bool begin_awaited_write(operation& op, promise_base& by) noexcept {
         return begin_awaited(op, &by);
     }
     if (core->offer(op)) {
+        --core->budget;
+        op.at = stage::dispatched;
+        return false;
+    }
+    by.awaited = &op;
+    by.kind = promise_base::awaits::operation;
+    return true;
+}
+
+// An accept without a deadline, for which most listeners have a client at once or none.
+inline bool loop_core::accept(operation& op) noexcept {
+    assert(op.at == stage::idle);
+    static_cast<tcp::accept_op&>(op).on_ = this;
+    if (!network->submit(op)) {
+        op.at = stage::submitted;
+        ++pending;
+        return false;
+    }
+    op.at = stage::finished;
+    return true;
+}
+
+void begin_callback_accept(operation& op) noexcept {
+    loop_core* core = accepting_loop(op);
+    if (core == nullptr) {
+        begin_callback(op);
+    } else if (core->accept(op)) {
+        core->ready.push(op);
+    }
+}
+
+bool begin_awaited_accept(operation& op, promise_base& by) noexcept {
+    loop_core* core = accepting_loop(op);
+    if (core == nullptr || core != by.core || by.cancelled != reason::none || core->budget == 0) {
+        return begin_awaited(op, &by);
+    }
+    if (core->accept(op)) {
         --core->budget;
         op.at = stage::dispatched;
         return false;

@@ -11,6 +11,18 @@ namespace {
 // Clients that failed, in one turn (R71).
 constexpr int most_failed = 64;
 
+// With the peer's name. A loop's socket asks the system for it; a detached one may have to tell it
+// when the peer is gone.
+THOLE_APART int accept_named(int door, endpoint& name) noexcept {
+    native_address peer;
+    peer.length = sizeof peer.v6;
+    const int fd = sys::accept4(door, &peer.any, &peer.length, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (fd >= 0) {
+        name = from_native(&peer.any, peer.length);
+    }
+    return fd;
+}
+
 }  // namespace
 
 bool is_of_one_client(int raw) noexcept {
@@ -44,16 +56,14 @@ progress start_accept(operation& op, reactor_state& state) noexcept {
 }
 
 progress finish_accept(operation& op, reactor_state& state) noexcept {
-    native_address peer;
+    detail::loose_socket& accepted = static_cast<tcp::accept_op&>(op).accepted;
     for (int failed = 0; failed < most_failed; ++failed) {
-        peer.length = sizeof peer.v6;
-        const int fd =
-            sys::accept4(state.fd, &peer.any, &peer.length, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        const int fd = op.what == verb::accept
+                           ? sys::accept4(state.fd, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC)
+                           : accept_named(state.fd, accepted.peer);
         if (fd >= 0) {
-            static_cast<tcp::accept_op&>(op).accepted = {static_cast<std::uintptr_t>(fd),
-                                                         &socket_methods,
-                                                         {},
-                                                         from_native(&peer.any, peer.length)};
+            accepted.native = static_cast<std::uintptr_t>(fd);
+            accepted.methods = &socket_methods;
             settle_done(op);
             return progress::done;
         }

@@ -86,9 +86,11 @@ void settle_refused(operation& op, int raw) noexcept {
 
 // Whether the target is of this machine our own name tells, so it is asked only for such ports.
 bool is_to_itself(const native_state& state, const endpoint& target) noexcept {
+    if (!state.has(mark::bound) && !is_ephemeral(target.port())) {
+        return false;
+    }
     endpoint own;
-    if ((state.has(mark::bound) || is_ephemeral(target.port())) && local_name(state.fd, own) == 0 &&
-        own == target) {
+    if (local_name(state.fd, own) == 0 && own == target) {
         static_cast<void>(reset_on_close(state.fd));
         return true;
     }

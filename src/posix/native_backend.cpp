@@ -60,33 +60,41 @@ socket_state* native_backend::open(socket_kind kind, std::error_code& error) {
 }
 
 socket_state* native_backend::adopt(const loose_socket& loose, std::error_code& error) {
-    if (!is_ours(loose)) {
-        loose.methods->close(loose.native);
-        error = system_error(EINVAL);
-        return nullptr;
-    }
-    const socket_kind kind{socket_role::stream, loose.peer.family()};
+    const auto fd = static_cast<int>(loose.native);
+    const bool wait = sockets_ == mode::blocking;
     int failed = 0;
-    native_state* state = take(static_cast<int>(loose.native), kind, failed);
-    if (state != nullptr) {
-        const bool wait = sockets_ == mode::blocking;
-        if (is_blocking(loose) != wait) {  // it comes from a loop of the other kind
-            failed = set_blocking(state->fd, wait);
+    if (loose.methods != (wait ? &blocking_methods : &socket_methods)) [[unlikely]] {
+        if (!is_ours(loose)) {
+            failed = EINVAL;
+        } else if (is_blocking(loose) != wait) {  // it comes from a loop of the other kind
+            failed = set_blocking(fd, wait);
         }
-        if (failed == 0) {
-            failed = attach(*state);
-        }
-        if (failed == 0) {
-            note_connected(*state);
+    }
+    if (failed == 0) [[likely]] {
+        const socket_kind kind{socket_role::stream, loose.peer.family()};
+        if (native_state* state = welcome(fd, kind, failed)) {
             return state;
         }
-        static_cast<void>(detach(*state));
-        state->fd = -1;
-        close(state);
     }
     loose.methods->close(loose.native);  // an accepted one with a reset: nobody ever used it
     error = system_error(failed);
     return nullptr;
+}
+
+native_state* native_backend::welcome(int fd, socket_kind kind, int& failed) noexcept {
+    native_state* state = take(fd, kind, failed);
+    if (state == nullptr) {
+        return nullptr;
+    }
+    failed = attach(*state);
+    if (failed != 0) {
+        static_cast<void>(detach(*state));
+        state->fd = -1;
+        close(state);
+        return nullptr;
+    }
+    note_connected(*state);
+    return state;
 }
 
 std::error_code native_backend::control(socket_state& socket, control_request& asked) {
@@ -144,9 +152,9 @@ std::int64_t native_backend::nanoseconds_until(time_point until) const noexcept 
     return until > at ? (until - at).count() : 0;
 }
 
-void native_backend::note_connected(const native_state& state) noexcept {
+std::uint32_t native_backend::steps_now() noexcept {
     const std::uint32_t steps = coarse_steps();
-    since(state) = steps != 0 ? steps : 1;
+    return steps != 0 ? steps : 1;
 }
 
 int native_backend::connected_for(const native_state& state,

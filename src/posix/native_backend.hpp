@@ -43,7 +43,9 @@ protected:
     [[nodiscard]] int waker() const noexcept { return waker_; }
     [[nodiscard]] loop_core& core() noexcept { return core_; }
     // From now on it counts as connected.
-    void note_connected(const native_state& state) noexcept;
+    void note_connected(const native_state& state) noexcept { since(state) = steps_now(); }
+    // The time as `since` counts it, never 0.
+    [[nodiscard]] static std::uint32_t steps_now() noexcept;
     // The time left until then, not negative.
     [[nodiscard]] std::int64_t nanoseconds_until(time_point until) const noexcept;
 
@@ -52,6 +54,8 @@ private:
     [[nodiscard]] virtual native_state* take(int fd, socket_kind kind, int& failed) noexcept = 0;
     // A connected socket that was just taken: whatever it needs for its life; 0 or a code.
     [[nodiscard]] virtual int attach(native_state& state) noexcept = 0;
+    // Both, for one that is connected already: a server does it for each client. Null: a code.
+    [[nodiscard]] virtual native_state* welcome(int fd, socket_kind kind, int& failed) noexcept;
     // The descriptor goes, and lives on elsewhere. 0 or a code, and then it stays.
     [[nodiscard]] virtual int detach(native_state& state) noexcept = 0;
     // A listener listens now; 0 or a code.

@@ -49,7 +49,14 @@ bool state_table::put(reactor_state& state) noexcept {
 
 // ---- Sockets.
 
-reactor::~reactor() { bury(); }
+reactor::~reactor() {
+    bury();
+    while (spare_ != nullptr) {
+        socket_state* state = spare_;
+        spare_ = state->next;
+        delete state;
+    }
+}
 
 int reactor::open_waker() noexcept {
     if (const int failed = native_backend::open_waker()) {
@@ -61,9 +68,26 @@ int reactor::open_waker() noexcept {
     return states_.cover(waker()) ? 0 : ENOMEM;
 }
 
+inline reactor_state* reactor::make_state() noexcept {
+    if (spare_ == nullptr) [[unlikely]] {
+        return new (std::nothrow) reactor_state;
+    }
+    auto* spare = static_cast<reactor_state*>(spare_);
+    spare_ = spare->next;
+    --spares_;
+    return new (spare) reactor_state;  // its members need no end
+}
+
+// It has no socket (any more).
+inline void reactor::forget(reactor_state& state) noexcept {
+    state.fd = -1;
+    state.next = closed_;
+    closed_ = &state;
+}
+
 native_state* reactor::take(int fd, socket_kind kind, int& failed) noexcept {
     failed = fd < limit_ ? ENOMEM : EMFILE;  // R73
-    reactor_state* state = fd < limit_ ? new (std::nothrow) reactor_state : nullptr;
+    reactor_state* state = fd < limit_ ? make_state() : nullptr;
     if (state != nullptr) {
         state->core = &core();
         state->kind = kind;
@@ -73,9 +97,32 @@ native_state* reactor::take(int fd, socket_kind kind, int& failed) noexcept {
             failed = 0;
             return state;
         }
-        delete state;
+        forget(*state);
     }
     return nullptr;
+}
+
+// As the others do it, in few steps.
+native_state* reactor::welcome(int fd, socket_kind kind, int& failed) noexcept {
+    auto* state = static_cast<reactor_state*>(reactor::take(fd, kind, failed));
+    if (state == nullptr) {
+        return nullptr;
+    }
+    failed = watch(*state);
+    if (failed != 0) [[unlikely]] {
+        states_.remove(fd);
+        forget(*state);
+        return nullptr;
+    }
+    states_[static_cast<std::size_t>(fd)].since = steps();
+    return state;
+}
+
+inline std::uint32_t reactor::steps() noexcept {
+    if (steps_ == 0) {
+        steps_ = steps_now();
+    }
+    return steps_;
 }
 
 int reactor::attach(native_state& state) noexcept {
@@ -101,17 +148,24 @@ void reactor::close(socket_state* socket) {
         close_handle(state->fd);
         state->fd = -1;
     }
-    if (state->core != nullptr) {
-        state->next = closed_;
-        closed_ = state;
+    if (state->core != nullptr) {  // else it is the handle's
+        forget(*state);
     }
 }
 
 void reactor::bury() noexcept {
+    constexpr unsigned most_spares = 256;  // 14 KiB
+    steps_ = 0;
     while (closed_ != nullptr) {
         socket_state* state = closed_;
         closed_ = state->next;
-        dispose(state);
+        if (spares_ == most_spares) {
+            delete state;
+            continue;
+        }
+        state->next = spare_;
+        spare_ = state;
+        ++spares_;
     }
 }
 
@@ -176,7 +230,7 @@ progress reactor::begin_connect(operation& op, reactor_state& state) {
         return progress::done;
     }
     if (connected) {
-        note_connected(state);
+        since(state) = steps();
     }
     return at;
 }
@@ -186,7 +240,7 @@ progress reactor::go_on_connecting(operation& op, reactor_state& state, std::uin
     const bool before = connected;
     const progress at = finish_connect(op, state, events);
     if (connected && !before) {
-        note_connected(state);
+        since(state) = steps();
     }
     return at;
 }
@@ -224,13 +278,15 @@ void reactor::serve_read(reactor_state& state, completions& finished) {
     }
 }
 
-// A read filled its buffer, or met the end, an error, or nothing.
+// A read or a receive whose first step was not the usual one: it filled its buffer, or met the end,
+// an error, or nothing.
 void reactor::read_to_the_end(operation& op, std::ptrdiff_t first, completions& finished) {
     reactor_state& state = state_of(op);
     state.set(mark::asks);
-    if (read_unusual(op, state, first) == progress::done) {
-        leave(op, state);
-        finished.push(op);
+    if (read_rest(op, state, first) == progress::done) {
+        state.reading.remove_alone();
+        state.clear(mark::receive);
+        finished.push_done(op);
     }
 }
 
@@ -246,9 +302,14 @@ void reactor::serve_write(reactor_state& state, std::uint32_t events, completion
     finished.push(op);
 }
 
+// R71: as many as wait, up to a bound; what is left is told again.
 void reactor::serve_accepts(reactor_state& state, completions& finished) {
-    while (operation* op = state.reading.front()) {
-        if (finish_accept(*op, state) != progress::done) {
+    constexpr int most = 64;
+    for (int served = 0; operation* op = state.reading.front(); ++served) {
+        if (served == most) {
+            state.set(mark::again);
+        }
+        if (served == most || finish_accept(*op, state) != progress::done) {
             pause(state);
             return;
         }

@@ -86,7 +86,8 @@ protected:
     [[nodiscard]] int open_waker() noexcept;
     [[nodiscard]] state_table& states() noexcept { return states_; }
 
-    // Frees the states that were closed since the last batch.
+    // Before the next batch: nothing knows the states any more that were closed since the last
+    // one. Some are kept for the sockets to come.
     void bury() noexcept;
     // What a poller has seen; finished operations are reported. In verbs.hpp.
     void ready(reactor_state& state, std::uint32_t events, completions& finished);
@@ -104,10 +105,14 @@ private:
     virtual void tell_again(reactor_state& state) noexcept = 0;
 
     native_state* take(int fd, socket_kind kind, int& failed) noexcept final;
+    native_state* welcome(int fd, socket_kind kind, int& failed) noexcept final;
     int attach(native_state& state) noexcept final;
     int detach(native_state& state) noexcept final;
     int listening(native_state& state) noexcept final { return attach(state); }
     std::uint32_t& since(const native_state& state) noexcept final;
+    [[nodiscard]] std::uint32_t steps() noexcept;
+    [[nodiscard]] reactor_state* make_state() noexcept;
+    void forget(reactor_state& state) noexcept;
     [[nodiscard]] progress begin_connect(operation& op, reactor_state& state);
     [[nodiscard]] progress go_on_connecting(operation& op, reactor_state& state,
                                             std::uint32_t events);
@@ -123,6 +128,9 @@ private:
 
     state_table states_;
     socket_state* closed_ = nullptr;  // through `next`
+    socket_state* spare_ = nullptr;   // through `next`: memory for states to come
+    unsigned spares_ = 0;
+    std::uint32_t steps_ = 0;  // the time of this batch, once it was asked for
     int limit_;
 };
 

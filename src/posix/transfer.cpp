@@ -173,18 +173,19 @@ void settle_ended(operation& op, const native_state& state) noexcept {
 
 // ---- The verbs.
 
-progress read_unusual(operation& op, reactor_state& state, ssize_t first) noexcept {
+progress read_unusual(operation& op, reactor_state& state) noexcept {
     if (is_look(op.what)) {
         return look(op, state);
     }
-    if (takes_some(op.what) && !op.vectored) {  // the first step was taken
-        const progress came = go_on_reading(op, state, {first, op.length});
-        if (op.what == verb::receive && op.count == 0) {
-            static_cast<tcp::receive_op&>(op).give_back();
-        }
-        return came;
-    }
     return go_on_reading(op, state, receive(op, state.fd));
+}
+
+progress read_rest(operation& op, reactor_state& state, ssize_t first) noexcept {
+    const progress came = go_on_reading(op, state, {first, op.length});
+    if (op.what == verb::receive && op.count == 0) {
+        static_cast<tcp::receive_op&>(op).give_back();
+    }
+    return came;
 }
 
 progress write_rest(operation& op, reactor_state& state, ssize_t first) noexcept {

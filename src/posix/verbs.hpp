@@ -22,13 +22,15 @@ namespace thole::detail {
 // read, read_exactly and receive, which has a buffer from the moment that there may be something
 // for it, and gives it back if there is not. The system is asked only where there may be something.
 // The commonest case, some bytes into one buffer, stands here in few instructions.
-[[nodiscard]] progress read_unusual(operation& op, reactor_state& state, ssize_t first) noexcept;
+// read_rest() goes on after a first step: what recv() gave for one buffer.
+[[nodiscard]] progress read_unusual(operation& op, reactor_state& state) noexcept;
+[[nodiscard]] progress read_rest(operation& op, reactor_state& state, ssize_t first) noexcept;
 [[nodiscard]] inline bool borrow(operation& op, reactor_state& state) noexcept {
     return state.core->lent->take(static_cast<tcp::receive_op&>(op));
 }
 [[nodiscard]] inline progress finish_read(operation& op, reactor_state& state) noexcept {
     if (!takes_some(op.what) || op.vectored) {
-        return read_unusual(op, state, 0);
+        return read_unusual(op, state);
     }
     if (op.what == verb::receive && !borrow(op, state)) {
         return state.core->lent->starve(static_cast<tcp::receive_op&>(op)) ? progress::wait_readable
@@ -36,7 +38,7 @@ namespace thole::detail {
     }
     const ssize_t moved = sys::recv(state.fd, op.buffer, op.length, 0);
     if (moved <= 0) {
-        return read_unusual(op, state, moved);
+        return read_rest(op, state, moved);
     }
     op.count = static_cast<std::size_t>(moved);
     if (op.count < op.length && !state.has(mark::wary)) {

@@ -253,7 +253,7 @@ bool transfer_ask::start(verb asks, socket_state* on,
 }
 
 bool accept_ask::start(socket_state* on) {
-    reset(verb::accept, on, never);
+    reset(verb::accept_detached, on, never);  // with the peer's name, where a backend has it
     return by_.submit(*this);
 }
 
