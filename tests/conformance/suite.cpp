@@ -3,6 +3,7 @@
 
 #include "differences.hpp"
 #include "stage.hpp"
+#include "support/forbidden.hpp"
 #include "support/raw_peer.hpp"
 
 #include <boost/test/unit_test.hpp>
@@ -94,6 +95,7 @@ const trace& reference_of(const scenario& one) {
 }
 
 std::string reason_to_skip(const scenario& one) {
+    if (std::string why = test::what_forbids_io_uring(options.backend); !why.empty()) return why;
     if (test::raw::is_windows() && !one.not_on_windows.empty()) {
         return std::string(one.not_on_windows);
     }

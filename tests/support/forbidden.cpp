@@ -3,13 +3,11 @@
 
 #include <thole/loop.hpp>
 
-#include "support/test.hpp"
-
 namespace thole::test {
 
-std::string what_forbids_io_uring() {
-    static const std::string why = [] {
-        if (backend() != to_string(backend_kind::io_uring)) {
+std::string what_forbids_io_uring(std::string_view backend) {
+    static const std::string why = [&] {
+        if (backend != to_string(backend_kind::io_uring)) {
             return std::string();
         }
         const loop on({.backend = backend_kind::io_uring});

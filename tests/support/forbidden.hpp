@@ -3,11 +3,12 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 
 namespace thole::test {
 
 // The reason of a loop of the run's backend, if that is io_uring and cannot be had here; else "".
-// It is found once.
-[[nodiscard]] std::string what_forbids_io_uring();
+// It is found once: the backend is that of the first call.
+[[nodiscard]] std::string what_forbids_io_uring(std::string_view backend);
 
 }  // namespace thole::test

@@ -18,7 +18,7 @@ std::string_view backend();
 
 // What a suite with backends sets: why this machine lets nothing be shown on the run's backend,
 // for which each test is skipped then; "" where it can.
-inline std::string (*what_forbids)() = nullptr;
+inline std::string (*what_forbids)(std::string_view backend) = nullptr;
 
 // Runs the body of a THOLE_TEST and catches what skip() throws.
 void run_body(void (*body)());

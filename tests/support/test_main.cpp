@@ -179,7 +179,7 @@ void skip(std::string reason) { throw skipped{std::move(reason)}; }
 void run_body(void (*body)()) {
     try {
         if (what_forbids != nullptr) {
-            if (std::string why = what_forbids(); !why.empty()) {
+            if (std::string why = what_forbids(backend()); !why.empty()) {
                 skip(std::move(why));
             }
         }
