@@ -79,6 +79,9 @@ private:
 // Descriptors, or handles, that this process has open.
 [[nodiscard]] std::size_t open_handles();
 
+// How many of `wanted` handles this process may have, with the limit lifted as far as it goes.
+[[nodiscard]] std::size_t lift_handle_limit(std::size_t wanted);
+
 // Opens descriptors until the number `highest` is taken. POSIX; elsewhere none.
 class held_descriptors {
 public:

@@ -278,14 +278,18 @@ std::size_t open_handles() {
     return count - 3;  // ".", ".." and the folder itself
 }
 
-held_descriptors::held_descriptors(int highest) {
+std::size_t lift_handle_limit(std::size_t wanted) {
     rlimit limit{};
     ::getrlimit(RLIMIT_NOFILE, &limit);
-    const auto wanted = static_cast<rlim_t>(highest) + 64;
     if (limit.rlim_cur < wanted) {
-        limit.rlim_cur = std::min(wanted, limit.rlim_max);
+        limit.rlim_cur = std::min(static_cast<rlim_t>(wanted), limit.rlim_max);
         ::setrlimit(RLIMIT_NOFILE, &limit);
     }
+    return std::min(static_cast<rlim_t>(wanted), limit.rlim_cur);
+}
+
+held_descriptors::held_descriptors(int highest) {
+    (void)lift_handle_limit(static_cast<std::size_t>(highest) + 64);
     int last = -1;
     while (last < highest) {
         last = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
