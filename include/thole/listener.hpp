@@ -38,25 +38,35 @@ public:
     using result_type = result<socket>;
     accept_op() noexcept = default;
     accept_op(listener& on, deadline until) noexcept { prepare(on, until); }
-    THOLE_API ~accept_op();
+    ~accept_op() {
+        if (made_.is_open()) [[unlikely]] {
+            made_.abort();  // nobody took it
+        }
+    }
     void prepare(listener& on, deadline until = {}) noexcept;
-    [[nodiscard]] THOLE_API result<socket> take() noexcept;
-
-    detail::loose_socket accepted;  ///< the backend's: what it took from the inbound queue
+    [[nodiscard]] result<socket> take() noexcept {
+        if (error != 0) [[unlikely]] {
+            return unexpected(failure());
+        }
+        return std::move(made_);
+    }
 
 private:
     friend struct detail::loop_core;
-    detail::loop_core* on_ = nullptr;  // by the time of take() the listener may be gone
+    socket made_;
 };
 
 /// The operation behind listener::accept_detached().
-class accept_detached_op : public accept_op {
+class accept_detached_op : public operation {
 public:
     using result_type = result<detached_socket>;
-    using accept_op::accept_op;
+    accept_detached_op() noexcept = default;
     accept_detached_op(listener& on, deadline until) noexcept { prepare(on, until); }
+    THOLE_API ~accept_detached_op();
     void prepare(listener& on, deadline until = {}) noexcept;
     [[nodiscard]] THOLE_API result<detached_socket> take() noexcept;
+
+    detail::loose_socket accepted;  ///< the backend's
 };
 
 /// A listening socket, of one loop for life. Move-only; the destructor closes. Loop's thread only.

@@ -189,8 +189,9 @@ public:
 
     // Never blocks. The core has cancelled every operation; those that were not given back will
     // still be reported. The state is the backend's from here on: handle and memory go when the
-    // kernel has said its last word on each operation (IOCP), or when the current batch of events
-    // is over (reactor; the handle at once). Parked inbound connections are closed.
+    // kernel has said its last word on each operation (IOCP, io_uring), or at once (reactor: what
+    // its poller still says of them is known by the generation). Parked inbound connections are
+    // closed.
     virtual void close(socket_state* state) = 0;
 
     // Waits until something finished, wake() was called or `until` has come, whichever is first;

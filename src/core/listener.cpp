@@ -5,23 +5,10 @@
 
 namespace thole::tcp {
 
-accept_op::~accept_op() {
+accept_detached_op::~accept_detached_op() {
     if (accepted.methods != nullptr) {
         accepted.methods->close(accepted.native);  // nobody took it
     }
-}
-
-result<socket> accept_op::take() noexcept {
-    if (error != 0) [[unlikely]] {
-        return unexpected(failure());
-    }
-    std::error_code failed;
-    detail::socket_state* made = on_->adopt(accepted, failed);
-    accepted.methods = nullptr;
-    if (made == nullptr) [[unlikely]] {
-        return unexpected(failed);
-    }
-    return socket(made);
 }
 
 result<detached_socket> accept_detached_op::take() noexcept {

@@ -107,9 +107,24 @@ struct loop_core {
     [[nodiscard]] bool fit() const noexcept { return forks == fork_count; }
     [[nodiscard]] std::error_code usable() const noexcept;  // why not
     void retire() noexcept;
-    void enlist(socket_state& state) noexcept;
+    void enlist(socket_state& state) noexcept {
+        state.core = this;
+        state.prev = nullptr;
+        state.next = sockets;
+        if (sockets != nullptr) {
+            sockets->prev = &state;
+        }
+        sockets = &state;
+    }
     [[nodiscard]] socket_state* open(socket_kind kind, std::error_code& error) noexcept;
     [[nodiscard]] socket_state* adopt(const loose_socket& loose, std::error_code& error) noexcept;
+    // An accept has its socket: this one of the loop, or one that arrived at the backend's queue.
+    void give(operation& op, socket_state& made) noexcept {
+        enlist(made);
+        static_cast<tcp::accept_op&>(op).made_ = tcp::socket(&made);
+        settle_done(op);
+    }
+    void give(operation& op, const loose_socket& arrived) noexcept;
     void close(socket_state* state) noexcept;
     [[nodiscard]] bool prepare_connect(operation& op) noexcept;
     [[nodiscard]] static std::error_code control(socket_state* state,

@@ -23,16 +23,6 @@ std::error_code loop_core::usable() const noexcept {
     return {raw_of(std::errc::operation_not_permitted), system_category()};
 }
 
-void loop_core::enlist(socket_state& state) noexcept {
-    state.core = this;
-    state.prev = nullptr;
-    state.next = sockets;
-    if (sockets != nullptr) {
-        sockets->prev = &state;
-    }
-    sockets = &state;
-}
-
 socket_state* loop_core::open(socket_kind kind, std::error_code& failed) noexcept {
     if (!fit()) [[unlikely]] {
         failed = usable();
@@ -56,6 +46,20 @@ socket_state* loop_core::adopt(const loose_socket& loose, std::error_code& faile
         enlist(*state);
     }
     return state;
+}
+
+void loop_core::give(operation& op, const loose_socket& arrived) noexcept {
+    if (op.what == verb::accept_detached) {
+        static_cast<tcp::accept_detached_op&>(op).accepted = arrived;
+        settle_done(op);
+        return;
+    }
+    std::error_code failed;
+    if (socket_state* made = network->adopt(arrived, failed)) {
+        give(op, *made);
+    } else {
+        settle_code(op, failed);
+    }
 }
 
 std::error_code loop_core::control(socket_state* state, control_request& asked) noexcept {

@@ -161,7 +161,6 @@ bool begin_awaited_write(operation& op, promise_base& by) noexcept {
 // An accept without a deadline, for which most listeners have a client at once or none.
 inline bool loop_core::accept(operation& op) noexcept {
     assert(op.at == stage::idle);
-    static_cast<tcp::accept_op&>(op).on_ = this;
     if (!network->submit(op)) {
         op.at = stage::submitted;
         ++pending;
@@ -230,8 +229,7 @@ void deliver(socket_state& listener, inbound_queue& inbound, const loose_socket&
         return;
     }
     listener.reading.remove(*waiting);
-    static_cast<tcp::accept_op*>(waiting)->accepted = arrived;
-    settle_done(*waiting);
+    listener.core->give(*waiting, arrived);
     done.push(*waiting);
 }
 

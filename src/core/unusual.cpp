@@ -162,9 +162,6 @@ bool loop_core::start(operation& op) noexcept {
         settle_own(op, errc::closed);
         return true;
     }
-    if (is_accept(op.what)) {
-        static_cast<tcp::accept_op&>(op).on_ = this;
-    }
     return is_transfer(op.what) ? start_transfer(op) : submit(op);
 }
 

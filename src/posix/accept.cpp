@@ -11,14 +11,23 @@ namespace {
 // Clients that failed, in one turn (R71).
 constexpr int most_failed = 64;
 
-// With the peer's name. A loop's socket asks the system for it; a detached one may have to tell it
-// when the peer is gone.
-THOLE_APART int accept_named(int door, endpoint& name) noexcept {
+// R52: all flags at once.
+constexpr int flags = SOCK_NONBLOCK | SOCK_CLOEXEC;
+
+// With the peer's name, which a loop's socket asks the system for: a detached one may have to tell
+// it when the peer is gone.
+THOLE_APART int accept_detached(operation& op, int door) noexcept {
     native_address peer;
     peer.length = sizeof peer.v6;
-    const int fd = sys::accept4(door, &peer.any, &peer.length, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    const int fd = sys::accept4(door, &peer.any, &peer.length, flags);
     if (fd >= 0) {
-        name = from_native(&peer.any, peer.length);
+        static_cast<tcp::accept_detached_op&>(op).accepted = {
+            static_cast<std::uintptr_t>(fd),
+            &socket_methods,
+            {},
+            from_native(&peer.any, peer.length),
+        };
+        settle_done(op);
     }
     return fd;
 }
@@ -48,27 +57,51 @@ bool is_of_one_client(int raw) noexcept {
     }
 }
 
-progress start_accept(operation& op, reactor_state& state) noexcept {
-    if (!state.has(mark::asks) || !state.reading.empty()) {
-        return progress::wait_readable;  // in order
+// It comes to us registered: the loop's socket, from now on.
+inline void reactor::welcome(operation& op, const reactor_state& door, int fd) noexcept {
+    int raw = 0;
+    reactor_state* state = make(fd, {socket_role::stream, door.kind.family}, raw);
+    if (state != nullptr) [[likely]] {
+        state_table::entry& place = entry_of(*state);
+        raw = watch(fd, place);
+        if (raw == 0) [[likely]] {
+            place.since = steps();
+            core().give(op, *state);
+            return;
+        }
     }
-    return finish_accept(op, state);
+    turn_away(op, fd, state, raw);
 }
 
-progress finish_accept(operation& op, reactor_state& state) noexcept {
-    detail::loose_socket& accepted = static_cast<tcp::accept_op&>(op).accepted;
+void reactor::turn_away(operation& op, int fd, reactor_state* state, int raw) noexcept {
+    if (state != nullptr) {
+        states_.remove(fd);
+        discard(*state);
+    }
+    socket_methods.close(static_cast<std::uintptr_t>(fd));
+    settle_error(op, decode(op.what, raw));
+}
+
+progress reactor::start_accept(operation& op, reactor_state& door) noexcept {
+    if (!door.has(mark::asks) || !door.reading.empty()) {
+        return progress::wait_readable;  // in order
+    }
+    return finish_accept(op, door);
+}
+
+progress reactor::finish_accept(operation& op, reactor_state& door) noexcept {
     for (int failed = 0; failed < most_failed; ++failed) {
-        const int fd = op.what == verb::accept
-                           ? sys::accept4(state.fd, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC)
-                           : accept_named(state.fd, accepted.peer);
-        if (fd >= 0) {
-            accepted.native = static_cast<std::uintptr_t>(fd);
-            accepted.methods = &socket_methods;
-            settle_done(op);
+        if (op.what == verb::accept) [[likely]] {
+            const int fd = sys::accept4(door.fd, nullptr, nullptr, flags);
+            if (fd >= 0) [[likely]] {
+                welcome(op, door, fd);
+                return progress::done;
+            }
+        } else if (accept_detached(op, door.fd) >= 0) {
             return progress::done;
         }
         if (errno == EAGAIN || errno == EWOULDBLOCK) {
-            state.clear(mark::asks);
+            door.clear(mark::asks);
             return progress::wait_readable;
         }
         if (!is_of_one_client(errno)) {
@@ -78,7 +111,7 @@ progress finish_accept(operation& op, reactor_state& state) noexcept {
             return progress::done;
         }
     }
-    state.set(mark::again);
+    door.set(mark::again);
     return progress::wait_readable;
 }
 

@@ -42,7 +42,7 @@ public:
     std::error_code waitable(std::uintptr_t& handle) override;
 
 private:
-    int watch(reactor_state& state) noexcept override;
+    int watch(int fd, state_table::entry& place) noexcept override;
     void unwatch(reactor_state& state) noexcept override;
     void tell_again(reactor_state& state) noexcept override;
     [[nodiscard]] int show_set() noexcept;
@@ -87,11 +87,14 @@ int epoll_reactor::apply(int what, int fd, std::uint32_t interest,
 }
 
 // Once for the socket's life, for both directions.
-int epoll_reactor::watch(reactor_state& state) noexcept {
-    generation_ = generation_ + 1 == waker_generation ? 1 : generation_ + 1;
-    const int failed = apply(EPOLL_CTL_ADD, state.fd, everything, generation_);
-    if (failed == 0) {
-        states()[static_cast<std::size_t>(state.fd)].generation = generation_;
+int epoll_reactor::watch(int fd, state_table::entry& place) noexcept {
+    if (++generation_ == waker_generation) [[unlikely]] {
+        generation_ = 1;
+    }
+    place.generation = generation_;
+    const int failed = apply(EPOLL_CTL_ADD, fd, everything, generation_);
+    if (failed != 0) [[unlikely]] {
+        place.generation = 0;
     }
     return failed;
 }
@@ -130,7 +133,7 @@ int epoll_reactor::ask(epoll_event* events, time_point until) noexcept {
 }
 
 std::error_code epoll_reactor::wait(time_point until, completions& finished) {
-    bury();
+    begin_batch();
     epoll_event events[batch];
     const int n = ask(events, until);
     if (n < 0) {

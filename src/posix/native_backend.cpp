@@ -62,15 +62,11 @@ socket_state* native_backend::open(socket_kind kind, std::error_code& error) {
 socket_state* native_backend::adopt(const loose_socket& loose, std::error_code& error) {
     const auto fd = static_cast<int>(loose.native);
     const bool wait = sockets_ == mode::blocking;
-    int failed = 0;
-    if (loose.methods != (wait ? &blocking_methods : &socket_methods)) [[unlikely]] {
-        if (!is_ours(loose)) {
-            failed = EINVAL;
-        } else if (is_blocking(loose) != wait) {  // it comes from a loop of the other kind
-            failed = set_blocking(fd, wait);
-        }
+    int failed = is_ours(loose) ? 0 : EINVAL;
+    if (failed == 0 && is_blocking(loose) != wait) {  // it comes from a loop of the other kind
+        failed = set_blocking(fd, wait);
     }
-    if (failed == 0) [[likely]] {
+    if (failed == 0) {
         const socket_kind kind{socket_role::stream, loose.peer.family()};
         if (native_state* state = welcome(fd, kind, failed)) {
             return state;

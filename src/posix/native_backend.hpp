@@ -54,8 +54,8 @@ private:
     [[nodiscard]] virtual native_state* take(int fd, socket_kind kind, int& failed) noexcept = 0;
     // A connected socket that was just taken: whatever it needs for its life; 0 or a code.
     [[nodiscard]] virtual int attach(native_state& state) noexcept = 0;
-    // Both, for one that is connected already: a server does it for each client. Null: a code.
-    [[nodiscard]] virtual native_state* welcome(int fd, socket_kind kind, int& failed) noexcept;
+    // Both, for one that is connected already. Null: a code.
+    [[nodiscard]] native_state* welcome(int fd, socket_kind kind, int& failed) noexcept;
     // The descriptor goes, and lives on elsewhere. 0 or a code, and then it stays.
     [[nodiscard]] virtual int detach(native_state& state) noexcept = 0;
     // A listener listens now; 0 or a code.

@@ -2,7 +2,7 @@
 #include "posix/reactor.hpp"
 
 #include <cstdlib>
-#include <new>
+#include <utility>
 
 #include "core/error_table.hpp"
 #include "core/loop_core.hpp"
@@ -22,38 +22,26 @@ reactor_state& state_of(const operation& op) noexcept {
 
 state_table::~state_table() { std::free(entries_); }
 
-bool state_table::cover(int number) noexcept {
-    const auto fd = static_cast<std::size_t>(number);
-    if (fd >= size_) {
-        const std::size_t size = fd + fd / 2 + 16;
-        auto* grown = static_cast<entry*>(std::realloc(entries_, size * sizeof(entry)));
-        if (grown == nullptr) {
-            return false;
-        }
-        for (std::size_t i = size_; i < size; ++i) {
-            grown[i] = {};
-        }
-        entries_ = grown;
-        size_ = size;
-    }
-    return true;
-}
-
-bool state_table::put(reactor_state& state) noexcept {
-    if (!cover(state.fd)) {
+bool state_table::grow(std::size_t fd) noexcept {
+    const std::size_t size = fd + fd / 2 + 16;
+    auto* grown = static_cast<entry*>(std::realloc(entries_, size * sizeof(entry)));
+    if (grown == nullptr) {
         return false;
     }
-    entries_[state.fd] = {&state, 0, 0};
+    for (std::size_t i = size_; i < size; ++i) {
+        grown[i] = {};
+    }
+    entries_ = grown;
+    size_ = size;
     return true;
 }
 
 // ---- Sockets.
 
 reactor::~reactor() {
-    bury();
     while (spare_ != nullptr) {
-        socket_state* state = spare_;
-        spare_ = state->next;
+        reactor_state* state = spare_;
+        spare_ = static_cast<reactor_state*>(state->next);
         delete state;
     }
 }
@@ -68,66 +56,11 @@ int reactor::open_waker() noexcept {
     return states_.cover(waker()) ? 0 : ENOMEM;
 }
 
-inline reactor_state* reactor::make_state() noexcept {
-    if (spare_ == nullptr) [[unlikely]] {
-        return new (std::nothrow) reactor_state;
-    }
-    auto* spare = static_cast<reactor_state*>(spare_);
-    spare_ = spare->next;
-    --spares_;
-    return new (spare) reactor_state;  // its members need no end
-}
-
-// It has no socket (any more).
-inline void reactor::forget(reactor_state& state) noexcept {
-    state.fd = -1;
-    state.next = closed_;
-    closed_ = &state;
-}
-
 native_state* reactor::take(int fd, socket_kind kind, int& failed) noexcept {
-    failed = fd < limit_ ? ENOMEM : EMFILE;  // R73
-    reactor_state* state = fd < limit_ ? make_state() : nullptr;
-    if (state != nullptr) {
-        state->core = &core();
-        state->kind = kind;
-        state->clear(mark::asks | mark::submitted);
-        state->fd = fd;
-        if (states_.put(*state)) {
-            failed = 0;
-            return state;
-        }
-        forget(*state);
-    }
-    return nullptr;
+    return make(fd, kind, failed);
 }
 
-// As the others do it, in few steps.
-native_state* reactor::welcome(int fd, socket_kind kind, int& failed) noexcept {
-    auto* state = static_cast<reactor_state*>(reactor::take(fd, kind, failed));
-    if (state == nullptr) {
-        return nullptr;
-    }
-    failed = watch(*state);
-    if (failed != 0) [[unlikely]] {
-        states_.remove(fd);
-        forget(*state);
-        return nullptr;
-    }
-    states_[static_cast<std::size_t>(fd)].since = steps();
-    return state;
-}
-
-inline std::uint32_t reactor::steps() noexcept {
-    if (steps_ == 0) {
-        steps_ = steps_now();
-    }
-    return steps_;
-}
-
-int reactor::attach(native_state& state) noexcept {
-    return watch(static_cast<reactor_state&>(state));
-}
+int reactor::attach(native_state& state) noexcept { return watch(state.fd, entry_of(state)); }
 
 int reactor::detach(native_state& state) noexcept {
     unwatch(static_cast<reactor_state&>(state));
@@ -135,9 +68,7 @@ int reactor::detach(native_state& state) noexcept {
     return 0;
 }
 
-std::uint32_t& reactor::since(const native_state& state) noexcept {
-    return states_[static_cast<std::size_t>(state.fd)].since;
-}
+std::uint32_t& reactor::since(const native_state& state) noexcept { return entry_of(state).since; }
 
 void reactor::close(socket_state* socket) {
     auto* state = static_cast<reactor_state*>(socket);
@@ -145,27 +76,10 @@ void reactor::close(socket_state* socket) {
         states_.remove(state->fd);
         // No deregistration before: the last descriptor's end does it, and where it was not the
         // last the generation tells (R67).
-        close_handle(state->fd);
-        state->fd = -1;
+        static_cast<void>(sys::close(std::exchange(state->fd, -1)));  // R68
     }
     if (state->core != nullptr) {  // else it is the handle's
-        forget(*state);
-    }
-}
-
-void reactor::bury() noexcept {
-    constexpr unsigned most_spares = 256;  // 14 KiB
-    steps_ = 0;
-    while (closed_ != nullptr) {
-        socket_state* state = closed_;
-        closed_ = state->next;
-        if (spares_ == most_spares) {
-            delete state;
-            continue;
-        }
-        state->next = spare_;
-        spare_ = state;
-        ++spares_;
+        discard(*state);
     }
 }
 
@@ -181,15 +95,21 @@ inline void reactor::pause(reactor_state& state) noexcept {
 
 bool reactor::submit(operation& op) {
     reactor_state& state = state_of(op);
+    if (is_accept(op.what)) {
+        return start_accept(op, state) == progress::done || wait_for(state.reading, op);
+    }
     if (op.what == verb::connect) {
         return begin_connect(op, state) == progress::done || wait_for(state.writing, op);
     }
+    return submit_transfer(op, state);
+}
+
+bool reactor::submit_transfer(operation& op, reactor_state& state) {
     if (is_write(op.what)) {
         state.clear(mark::submitted);
         return finish_write(op, state) == progress::done || wait_for(state.writing, op);
     }
-    const progress at = is_accept(op.what) ? start_accept(op, state) : start_read(op, state);
-    return at == progress::done || wait_for(state.reading, op);
+    return start_read(op, state) == progress::done || wait_for(state.reading, op);
 }
 
 // There is nearly always room, so the system is asked at once.
@@ -224,7 +144,7 @@ progress reactor::begin_connect(operation& op, reactor_state& state) {
     if (at == progress::done && !connected) {
         return at;
     }
-    if (const int failed = watch(state)) {
+    if (const int failed = attach(state)) {
         connected = false;
         settle_error(op, decode(op.what, failed));
         return progress::done;

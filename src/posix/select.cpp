@@ -18,7 +18,7 @@ public:
 
 private:
     // It looks at what is pending, each time.
-    int watch(reactor_state&) noexcept override { return 0; }
+    int watch(int, state_table::entry&) noexcept override { return 0; }
     void unwatch(reactor_state&) noexcept override {}
     void tell_again(reactor_state&) noexcept override {}
 
@@ -58,7 +58,7 @@ int select_reactor::ask(fd_set& readable, fd_set& writable, time_point until) no
 }
 
 std::error_code select_reactor::wait(time_point until, completions& finished) {
-    bury();
+    begin_batch();
     fd_set readable;
     fd_set writable;
     if (ask(readable, writable, until) < 0) {

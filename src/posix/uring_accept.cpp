@@ -25,8 +25,7 @@ int uring::listening(native_state& state) noexcept {
 // that this is bounded by the completions that a ring holds (R86).
 bool uring::submit_accept(operation& op, uring_listener& state) noexcept {
     if (state.inbound.size() > 0 && state.reading.empty()) {
-        static_cast<tcp::accept_op&>(op).accepted = state.inbound.take();
-        settle_done(op);
+        core().give(op, state.inbound.take());
         return true;
     }
     state.reading.push(op);

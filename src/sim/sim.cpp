@@ -206,8 +206,7 @@ bool sim::accept(operation& op) {
     if (inbound.size() == 0) {
         return false;
     }
-    static_cast<tcp::accept_op&>(op).accepted = inbound.take();
-    settle_done(op);
+    core_.give(op, inbound.take());
     return true;
 }
 

@@ -115,8 +115,7 @@ int open_inbound(listener_state& state, std::size_t bound) noexcept {
 
 progress start_accept(operation& op, listener_state& state) noexcept {
     if (state.inbound.size() > 0) {
-        static_cast<tcp::accept_op&>(op).accepted = state.inbound.take();
-        settle_done(op);
+        state.core->give(op, state.inbound.take());
         static_cast<void>(refill(state));
         return progress::done;
     }

@@ -150,6 +150,43 @@ THOLE_TEST("accepts are served in order, each once", "[contract]") {
     CHECK(r.name(to_two, request::peer_name) == r.name(two, request::local_name));
 }
 
+THOLE_TEST("an accept gives a socket of the loop, or resets what nobody took", "[contract]") {
+    rig r;
+    socket_state* door = r.listen();
+    for (const bool waits : {true, false}) {
+        CAPTURE(waits);
+        std::string text(4, '-');
+        transfer_ask reading(r);
+        {
+            loop_accept accepting(r);
+            socket_state* client = nullptr;
+            if (waits) {
+                REQUIRE_FALSE(accepting.start(door));
+                client = r.client(door);
+            } else {
+                client = r.client(door);
+                accepting.start(door);
+            }
+            r.finish(accepting);
+            REQUIRE_FALSE(accepting.error());
+            REQUIRE_FALSE(reading.start(verb::read_exactly, client, bytes_of(text)));
+            if (waits) {
+                result<tcp::socket> made = accepting.take();
+                REQUIRE(made);
+                CHECK(made->state()->core == &r.core);
+                CHECK(made->state()->kind.role == socket_role::stream);
+                CHECK(r.name(made->state(), request::peer_name) ==
+                      r.name(client, request::local_name));
+                r.write(made->state(), "here");
+                r.finish(reading);
+                CHECK(text == "here");
+            }
+        }
+        r.finish(reading);
+        CHECK((waits ? !reading.error() : reading.error() == std::errc::connection_reset));
+    }
+}
+
 THOLE_TEST("clients that came before the accept are not lost", "[contract]") {
     rig r;
     tcp::listen_options options;

@@ -253,7 +253,12 @@ bool transfer_ask::start(verb asks, socket_state* on,
 }
 
 bool accept_ask::start(socket_state* on) {
-    reset(verb::accept_detached, on, never);  // with the peer's name, where a backend has it
+    reset(verb::accept_detached, on, never);
+    return by_.submit(*this);
+}
+
+bool loop_accept::start(socket_state* on) {
+    reset(verb::accept, on, never);
     return by_.submit(*this);
 }
 

@@ -61,12 +61,19 @@ public:
     bool start(verb what, socket_state* on, std::span<const std::span<std::byte>> pieces);
 };
 
-class accept_ask : public asked<tcp::accept_op> {
+class accept_ask : public asked<tcp::accept_detached_op> {
 public:
     using asked::asked;
     bool start(socket_state* on);
     // What it got.
     [[nodiscard]] detail::loose_socket take() noexcept { return std::exchange(accepted, {}); }
+};
+
+// That of a socket of the loop; take() gives it.
+class loop_accept : public asked<tcp::accept_op> {
+public:
+    using asked::asked;
+    bool start(socket_state* on);
 };
 
 class connect_ask : public asked<tcp::connect_op> {
