@@ -110,6 +110,9 @@ detail::loop_core::loop_core(loop_options options) noexcept : lent(lender_of(*th
     if (error) {
         retire();
     } else {
+        if (info.kind != backend_kind::sim) {  // its clock stands still while it is polled
+            spin = spin_policy(options.spin.count());
+        }
         wheel.begin(clock().time_since_epoch().count());
     }
 }

@@ -21,6 +21,7 @@
 #include "core/frame_pool.hpp"
 #include "core/inbox.hpp"
 #include "core/queue.hpp"
+#include "core/spin.hpp"
 #include "core/timer_wheel.hpp"
 #include "core/times_table.hpp"
 
@@ -149,7 +150,8 @@ struct loop_core {
     run_queue refusals;  // callbacks on a loop that has no network
     runnable poll_mark;  // queued while it has an `act`
     timer_wheel wheel{0};
-    times_table times;        // of sockets with default times
+    times_table times;  // of sockets with default times
+    spin_policy spin;
     timer_list expired;       // lone timers whose functions are to be called
     operation_queue locals;   // pending local operations
     std::size_t pending = 0;  // operations and lone timers that were started and have not finished
@@ -186,7 +188,10 @@ private:
     [[nodiscard]] std::error_code enter() noexcept;  // may a run function be called here and now?
     [[nodiscard]] std::error_code refuse_run(const std::error_code& refused, std::size_t& handled);
     [[nodiscard]] bool dispatch(const run_limits& limits, int most, std::size_t& handled);
+    // ---- pause.cpp
     [[nodiscard]] std::error_code pause(time_point until);
+    [[nodiscard]] std::error_code sleep(time_point until, completions& done);
+    [[nodiscard]] std::error_code poll_and_sleep(time_point until, completions& done);
     // The backend has it.
     void becomes_pending(operation& op, const socket_state& state) noexcept {
         op.at = stage::submitted;

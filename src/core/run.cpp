@@ -132,19 +132,6 @@ void loop_core::settle_timers() noexcept {
     }
 }
 
-std::error_code loop_core::pause(time_point until) {
-    completions done(*this);
-    if (until == time_point::min() || !mail.fall_asleep()) {
-        return network->wait(time_point::min(), done);
-    }
-    if (stopped.load(std::memory_order_seq_cst)) {  // R119: asked after the mark is set
-        until = time_point::min();
-    }
-    const std::error_code failed = network->wait(until, done);
-    mail.awake();
-    return failed;
-}
-
 // A loop without a network still tells the callbacks that were started on it, and runs nothing
 // else.
 std::error_code loop_core::refuse_run(const std::error_code& refused, std::size_t& handled) {

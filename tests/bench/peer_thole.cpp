@@ -15,9 +15,7 @@ setup::setup(const arguments& given) {
         refuse("arguments", "backend=automatic|epoll|io_uring|select style=callback|coroutine");
     }
     options.backend = *kind;
-    if (given.number("spin", 0) != 0) {
-        lacks("thole", "spin");
-    }
+    options.spin = std::chrono::microseconds(given.number("spin", 0));
     coroutines = style == "coroutine";
     const long ms = given.number("deadline_ms", 0);
     until = ms > 0 ? thole::within(std::chrono::milliseconds(ms)) : thole::never;
