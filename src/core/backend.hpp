@@ -148,7 +148,11 @@ public:
     using offer_function = std::ptrdiff_t (*)(socket_state& state, const void* bytes,
                                               std::size_t length);
 
-    explicit backend(offer_function offering = nullptr) noexcept : offer(offering) {}
+    using hand_function = bool (*)(operation& op);
+
+    explicit backend(offer_function offering = nullptr, hand_function reading = nullptr,
+                     hand_function writing = nullptr) noexcept
+        : offer(offering), take_read(reading), take_write(writing) {}
     backend(const backend&) = delete;
     backend& operator=(const backend&) = delete;
     virtual ~backend() = default;
@@ -181,6 +185,13 @@ public:
     // where every state keeps mark::submitted: there writes are taken as a whole.
     const offer_function offer;
     [[nodiscard]] virtual bool submit_rest(operation& op, std::ptrdiff_t offered);
+
+    // Plain functions as well, of a backend whose kernel does the waiting: take a read or a
+    // receive, or a write, of one buffer, whose direction is free and whose deadline lies ahead.
+    // True: it is pending, and the core was told (loop_core::becomes_pending or becomes_passing).
+    // False: nothing has happened, and it is to be submitted. Null: each is submitted.
+    const hand_function take_read;
+    const hand_function take_write;
 
     // Ends a pending operation; the core has recorded `why`. True: it is given back now, out of its
     // queue, settled (`aborted` where nothing happened; a partial count stays). False: wait() will

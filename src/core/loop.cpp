@@ -44,6 +44,8 @@ bool take(detail::loop_core& core, backend_kind kind, std::string reason) {
     }
     core.network = std::move(choice.made);
     core.offering = core.network->offer;
+    core.taking_read = core.network->take_read;
+    core.taking_write = core.network->take_write;
     core.info = {kind, to_string(kind), std::move(reason)};
     return true;
 }

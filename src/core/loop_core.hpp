@@ -75,6 +75,9 @@ struct loop_core {
     [[nodiscard]] bool offer(operation& op) noexcept;
     // An accept: true: it has finished.
     [[nodiscard]] bool accept(operation& op) noexcept;
+    // True: the network has taken it.
+    template <bool Writing>
+    [[nodiscard]] static bool hand_over(operation& op) noexcept;
     void cancel(operation& op, reason why) noexcept;
     void cancel_all(operation_queue& queue, reason why) noexcept;
     // The backend's word: it is settled, and becomes ready.
@@ -99,6 +102,24 @@ struct loop_core {
     void arm(operation& op) noexcept {
         if (!wheel.join(op, op.due)) {
             arm_apart(op);
+        }
+    }
+    // The backend has it.
+    void becomes_pending(operation& op) noexcept {
+        becomes_passing(op);
+        stays(op);
+    }
+    // The same, until the next wait() of the backend, which decides it or says that it stays: so
+    // short a while needs no place in the wheel.
+    void becomes_passing(operation& op) noexcept {
+        op.at = stage::submitted;
+        ++pending;
+    }
+    void stays(operation& op) noexcept {
+        if (op.due != 0) {
+            arm(op);
+        } else if (op.state->times != 0) {
+            arm_by_default(op);
         }
     }
     // ---- buffer_pool.cpp
@@ -143,7 +164,9 @@ struct loop_core {
     std::unique_ptr<buffer_pool, let_go> lent;  // never null; goes after the network
     std::unique_ptr<backend> network;
     backend::offer_function offering = nullptr;  // the network's
-    std::error_code error;                       // why it cannot be used
+    backend::hand_function taking_read = nullptr;
+    backend::hand_function taking_write = nullptr;
+    std::error_code error;  // why it cannot be used
     backend_info info;
 
     run_queue ready;
@@ -192,16 +215,6 @@ private:
     [[nodiscard]] std::error_code pause(time_point until);
     [[nodiscard]] std::error_code sleep(time_point until, completions& done);
     [[nodiscard]] std::error_code poll_and_sleep(time_point until, completions& done);
-    // The backend has it.
-    void becomes_pending(operation& op, const socket_state& state) noexcept {
-        op.at = stage::submitted;
-        ++pending;
-        if (op.due != 0) {
-            arm(op);
-        } else if (state.times != 0) {
-            arm_by_default(op);
-        }
-    }
     // ---- default_times.cpp
     void arm_by_default(operation& op) noexcept;
     // ---- unusual.cpp

@@ -87,7 +87,40 @@ inline bool loop_core::offer(operation& op) noexcept {
     return true;
 }
 
+template <bool Writing>
+inline bool loop_core::hand_over(operation& op) noexcept {
+    socket_state* state = op.state;
+    if (state == nullptr || state->core == nullptr) {
+        return false;
+    }
+    const loop_core& core = *state->core;
+    const backend::hand_function take = Writing ? core.taking_write : core.taking_read;
+    const operation_queue& queue = Writing ? state->writing : state->reading;
+    assert(op.at == stage::idle);
+    return take != nullptr && core.fit() && op.due >= 0 && op.length != 0 && queue.empty() &&
+           take(op);
+}
+
 namespace {
+
+// Each by itself, so that what the core does alone keeps no register for this.
+template <bool Writing>
+THOLE_APART void callback_by_network(operation& op) noexcept {
+    if (!loop_core::hand_over<Writing>(op)) {
+        begin_callback(op);
+    }
+}
+
+template <bool Writing>
+THOLE_APART bool await_by_network(operation& op, promise_base& by) noexcept {
+    if (by.cancelled != reason::none || op.state == nullptr || op.state->core != by.core ||
+        !loop_core::hand_over<Writing>(op)) {
+        return begin_awaited(op, &by);
+    }
+    by.awaited = &op;
+    by.kind = promise_base::awaits::operation;
+    return true;
+}
 
 template <std::uint8_t As>
 void callback_reading(operation& op) noexcept {
@@ -98,7 +131,7 @@ void callback_reading(operation& op) noexcept {
         core->stand(op, As);
         core->arm(op);
     } else {
-        begin_callback(op);  // also for a point of time, which may have passed
+        callback_by_network<false>(op);  // also for a point of time, which may have passed
     }
 }
 
@@ -106,7 +139,7 @@ template <std::uint8_t As>
 bool await_reading(operation& op, promise_base& by) noexcept {
     loop_core* core = usual_loop(op, not_to_await);
     if (core == nullptr || op.due < 0 || core != by.core || by.cancelled != reason::none) {
-        return begin_awaited(op, &by);
+        return await_by_network<false>(op, by);
     }
     core->stand(op, As);
     by.awaited = &op;
@@ -126,7 +159,7 @@ void begin_callback_receive(operation& op) noexcept { callback_reading<mark::rec
 void begin_callback_write(operation& op) noexcept {
     loop_core* core = usual_loop(op, mark::submitted);
     if (core == nullptr || op.due < 0) {
-        begin_callback(op);
+        callback_by_network<true>(op);
         return;
     }
     if (core->offer(op)) {
@@ -146,7 +179,7 @@ bool begin_awaited_write(operation& op, promise_base& by) noexcept {
     loop_core* core = usual_loop(op, mark::submitted);
     if (core == nullptr || op.due < 0 || core != by.core || by.cancelled != reason::none ||
         core->budget == 0) {
-        return begin_awaited(op, &by);
+        return await_by_network<true>(op, by);
     }
     if (core->offer(op)) {
         --core->budget;

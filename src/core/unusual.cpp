@@ -116,7 +116,7 @@ void loop_core::finish_local(local_operation& op) noexcept {
 // Asks the backend; the operation must be ready for that.
 bool loop_core::submit(operation& op) noexcept {
     if (!network->submit(op)) {
-        becomes_pending(op, *op.state);
+        becomes_pending(op);
         return false;
     }
     op.at = stage::finished;
@@ -126,7 +126,7 @@ bool loop_core::submit(operation& op) noexcept {
 bool loop_core::submit_rest(operation& op, std::ptrdiff_t offered) noexcept {
     loop_core& core = *op.state->core;
     if (!core.network->submit_rest(op, offered)) {
-        core.becomes_pending(op, *op.state);
+        core.becomes_pending(op);
         return false;
     }
     op.at = stage::finished;

@@ -35,8 +35,9 @@ protected:
     // Whether calls on its sockets may wait: the kernel's own waiting (R98), or ours.
     enum class mode : bool { nonblocking, blocking };
 
-    native_backend(loop_core& core, mode sockets, offer_function offering = nullptr) noexcept
-        : backend(offering), core_(core), sockets_(sockets) {}
+    native_backend(loop_core& core, mode sockets, offer_function offering,
+                   hand_function reading = nullptr, hand_function writing = nullptr) noexcept
+        : backend(offering, reading, writing), core_(core), sockets_(sockets) {}
 
     // Makes the descriptor that wake() writes to; 0 or the system's code.
     [[nodiscard]] int open_waker() noexcept;

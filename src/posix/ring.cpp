@@ -143,6 +143,26 @@ int try_out(io_uring& on, std::string& reason) noexcept {
     return 0;
 }
 
+// Early kernels forget the part that was moved (before Linux 6.1).
+bool tells_of_cut_send(io_uring& on) noexcept {
+    int ends[2];
+    if (sys::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) {
+        return false;
+    }
+    constexpr int least = 1;  // the system's own least is some kilobytes
+    constexpr int more = 64 << 10;
+    static_cast<void>(sys::setsockopt(ends[0], SOL_SOCKET, SO_SNDBUF, &least,
+                                      static_cast<socklen_t>(sizeof least)));
+    auto* bytes = static_cast<std::byte*>(std::calloc(more, 1));
+    const int came = bytes == nullptr ? 0 : round_trip(on, [&](io_uring_sqe& one) {
+        io_uring_prep_send(&one, ends[0], bytes, more, MSG_NOSIGNAL | MSG_DONTWAIT | MSG_WAITALL);
+    });
+    std::free(bytes);
+    sys::close(ends[0]);
+    sys::close(ends[1]);
+    return came > 0 && came < more;
+}
+
 }  // namespace
 
 int ring::open(std::string& reason) noexcept {
@@ -155,6 +175,7 @@ int ring::open(std::string& reason) noexcept {
         return -failed;
     }
     failed = try_out(trial, reason);
+    tells_of_cut_sends_ = failed == 0 && tells_of_cut_send(trial);
     sys::io_uring_queue_exit(&trial);
     if (failed != 0) {
         return failed;
@@ -181,6 +202,7 @@ int ring::open(std::string& reason) noexcept {
     entries_ = got.sq_entries;
     mask_ = entries_ - 1;
     tail_ = *request_tail_;
+    room_ = entries_;
     for (unsigned i = 0; i < entries_; ++i) {  // the places are used in turn
         mapped_.sq.array[i] = i;
     }
@@ -233,13 +255,17 @@ const io_uring_sqe* ring::take_back() noexcept {
         return nullptr;
     }
     io_uring_smp_store_release(request_head_, head + 1);  // nobody else moves it any more
+    ++room_;
     return &requests_[head & mask_];
 }
 
 int ring::enter(unsigned least, unsigned flags, io_uring_getevents_arg* how) noexcept {
     io_uring_smp_store_release(request_tail_, tail_);
-    return sys::io_uring_enter2(static_cast<unsigned>(descriptor_), unsent(), least, flags,
-                                reinterpret_cast<sigset_t*>(how), how != nullptr ? sizeof *how : 0);
+    const int came =
+        sys::io_uring_enter2(static_cast<unsigned>(descriptor_), unsent(), least, flags,
+                             reinterpret_cast<sigset_t*>(how), how != nullptr ? sizeof *how : 0);
+    room_ = entries_ - unsent();
+    return came;
 }
 
 int ring::send(bool looks) noexcept {

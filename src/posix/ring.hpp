@@ -30,6 +30,13 @@ struct attachment {
     native_address address;
 };
 
+// What the kernel says of a request: io_uring_cqe.
+struct completion {
+    std::uint64_t word;   // the request's
+    std::int32_t result;  // or, below 0, a code
+    std::uint32_t flags;
+};
+
 class ring {
 public:
     ring() noexcept = default;
@@ -51,9 +58,10 @@ public:
 
     // A place for a request, empty; null: there is none before the next send() or wait().
     [[nodiscard]] io_uring_sqe* next() noexcept {
-        if (tail_ - taken() == entries_) {
+        if (room_ == 0) {
             return nullptr;
         }
+        --room_;
         io_uring_sqe* place = &requests_[tail_++ & mask_];
         *place = {};
         return place;
@@ -66,6 +74,16 @@ public:
     [[nodiscard]] unsigned mark() const noexcept { return tail_; }
     [[nodiscard]] bool has_taken(unsigned mark) const noexcept {
         return static_cast<int>(mark - taken()) <= 0;
+    }
+    // The request with this word, if it was not sent; or null.
+    [[nodiscard]] io_uring_sqe* find_unsent(std::uint64_t word) noexcept {
+        for (unsigned at = tail_, first = taken(); at != first; --at) {
+            io_uring_sqe& place = requests_[(at - 1) & mask_];
+            if (place.user_data == word) {
+                return &place;
+            }
+        }
+        return nullptr;
     }
     // Takes back the oldest request that was not sent; null: there is none. Only where nothing can
     // be sent any more.
@@ -93,6 +111,9 @@ public:
     // From now on the kernel signals this eventfd of whatever is to be seen; 0 or a code.
     [[nodiscard]] int signal_to(int eventfd) noexcept;
     [[nodiscard]] bool tells() const noexcept { return tells_; }
+    // Whether a send with MSG_DONTWAIT and MSG_WAITALL that moves a part says how much that was,
+    // before the call that took the request returns.
+    [[nodiscard]] bool tells_of_cut_sends() const noexcept { return tells_of_cut_sends_; }
     // False: to ask would bring nothing new.
     [[nodiscard]] bool should_ask() const noexcept {
         return !tells_ || (load(flags_) & (IORING_SQ_CQ_OVERFLOW | IORING_SQ_TASKRUN)) != 0;
@@ -100,10 +121,14 @@ public:
     // Each that is there, the oldest first. `each` may make requests.
     template <class Each>
     void reap(Each&& each) {
-        unsigned head = *completion_head_;
-        while (head != load(completion_tail_)) {
-            const io_uring_cqe came = completions_[head & completion_mask_];
-            io_uring_smp_store_release(completion_head_, ++head);
+        const io_uring_cqe* const all = completions_;
+        const unsigned mask = completion_mask_;
+        unsigned* const taken = completion_head_;
+        const unsigned* const made = completion_tail_;
+        for (unsigned head = *taken; head != load(made);) {
+            const io_uring_cqe& next = all[head & mask];
+            const completion came{next.user_data, next.res, next.flags};
+            io_uring_smp_store_release(taken, ++head);
             each(came);
         }
     }
@@ -119,6 +144,7 @@ private:
     unsigned* request_tail_ = nullptr;
     unsigned* flags_ = nullptr;
     unsigned tail_ = 0;
+    unsigned room_ = 0;  // for requests, since the kernel was last asked to take some
     unsigned mask_ = 0;
     unsigned entries_ = 0;
     unsigned completion_mask_ = 0;
@@ -128,6 +154,7 @@ private:
     int descriptor_ = -1;
     bool enabled_ = false;
     bool tells_ = false;  // whether there is a reason to ask (IORING_SETUP_TASKRUN_FLAG)
+    bool tells_of_cut_sends_ = false;
     attachment* attachments_ = nullptr;
     io_uring mapped_{};
 };

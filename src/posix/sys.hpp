@@ -13,6 +13,7 @@ using ::close;
 using ::eventfd;
 using ::open;
 using ::socket;
+using ::socketpair;
 
 // Names and options.
 using ::bind;

@@ -10,11 +10,6 @@
 #include "posix/outcome.hpp"
 
 namespace thole::detail {
-namespace {
-
-uring_state& state_of(const operation& op) noexcept { return static_cast<uring_state&>(*op.state); }
-
-}  // namespace
 
 // ---- Sockets.
 
@@ -22,6 +17,9 @@ int uring::start(std::string& reason) noexcept {
     if (const int failed = open_waker()) {
         reason = "a loop's waker cannot be made";
         return failed;
+    }
+    if (!slots_.open()) {
+        return ENOMEM;
     }
     forks_ = fork_count;
     return ring_.open(reason);
@@ -49,7 +47,7 @@ int uring::attach(native_state& state) noexcept {
 int uring::detach(native_state&) noexcept { return 0; }
 
 std::uint32_t& uring::since(const native_state& state) noexcept {
-    return slots_[static_cast<const uring_state&>(state).slot].since;
+    return slots_[static_cast<const uring_state&>(state).slot()].since;
 }
 
 void uring::close(socket_state* state) {
@@ -75,13 +73,14 @@ void uring::release_idle(uring_state& state) noexcept {
         if (asked != nullptr) {
             io_uring_prep_close(asked, state.fd);
             asked->flags = IOSQE_CQE_SKIP_SUCCESS;
+            asked->user_data = token::of_other(token::nobody).word();
             last_close_ = ring_.mark();
         } else {
             close_handle(state.fd);
         }
     }
     --held_;
-    slots_.remove(state.slot);
+    slots_.remove(state.slot());
     dispose(&state);
 }
 
@@ -114,7 +113,6 @@ bool uring::try_to_ask(operation& op) noexcept {
         return false;
     }
     uring_state& state = state_of(op);
-    slot_table::entry& place = slots_[state.slot];
     if (op.what == verb::connect && !static_cast<tcp::connect_op&>(op).connected) {
         prepare_connect(op, state, *asked, ring_.attached(*asked));
     } else if (op.what == verb::receive) {
@@ -123,8 +121,7 @@ bool uring::try_to_ask(operation& op) noexcept {
         prepare_transfer(op, state, *asked, ring_.attached(*asked), glance_);
     }
     const bool writing = uses_writing(op.what);
-    asked->user_data = writing ? token{token_kind::writing, ++place.writing, state.slot}.word()
-                               : token{token_kind::reading, ++place.reading, state.slot}.word();
+    asked->user_data = state.next_word(writing);
     direction& at = direction_of(state, writing);
     at.sent = true;
     at.postponed = false;
@@ -137,13 +134,13 @@ void uring::postpone(uring_state& state) noexcept {
         return;
     }
     state.listed = true;
-    slots_[state.slot].next = slot_table::none;
+    slots_[state.slot()].next = slot_table::none;
     if (last_postponed_ == slot_table::none) {
-        first_postponed_ = state.slot;
+        first_postponed_ = state.slot();
     } else {
-        slots_[last_postponed_].next = state.slot;
+        slots_[last_postponed_].next = state.slot();
     }
-    last_postponed_ = state.slot;
+    last_postponed_ = state.slot();
 }
 
 void uring::send_postponed() noexcept {
@@ -211,11 +208,69 @@ bool uring::submit(operation& op) {
     return false;
 }
 
+// ---- The short way of submit().
+
+bool uring::take_plain_read(operation& op) {
+    uring_state& state = state_of(op);
+    auto& self = static_cast<uring&>(*state.core->network);
+    const bool receives = op.what == verb::receive;
+    if (receives ? !self.buffers_.is_open() : op.length > most_at_once) {
+        return false;
+    }
+    io_uring_sqe* asked = self.ring_.next();
+    if (asked == nullptr) {
+        return false;
+    }
+    if (receives) {
+        self.prepare_receive(state, *asked);
+    } else {
+        asked->opcode = IORING_OP_RECV;
+        asked->ioprio = state.readable ? 0 : IORING_RECVSEND_POLL_FIRST;  // R63
+        asked->fd = state.fd;
+        asked->addr = reinterpret_cast<std::uintptr_t>(op.buffer);
+        asked->len = static_cast<std::uint32_t>(op.length);
+    }
+    asked->user_data = state.next_word(false);
+    state.reading.push_alone(op);
+    state.reading_at.sent = true;
+    state.core->becomes_pending(op);
+    return true;
+}
+
+// Nearly always the kernel takes all the bytes while it takes the request, which asks for no
+// completion then: decide() is told by its absence.
+bool uring::take_plain_write(operation& op) {
+    uring_state& state = state_of(op);
+    auto& self = static_cast<uring&>(*state.core->network);
+    if (state.stuffed || !self.ring_.tells_of_cut_sends() || op.length > most_at_once) {
+        return false;
+    }
+    io_uring_sqe* asked = self.ring_.next();
+    if (asked == nullptr) {
+        return false;
+    }
+    asked->opcode = IORING_OP_SEND;
+    asked->flags = IOSQE_CQE_SKIP_SUCCESS;
+    asked->fd = state.fd;
+    asked->addr = reinterpret_cast<std::uintptr_t>(op.buffer);
+    asked->len = static_cast<std::uint32_t>(op.length);
+    asked->msg_flags = MSG_NOSIGNAL | MSG_DONTWAIT | MSG_WAITALL;  // R72
+    asked->user_data = state.next_word(true);
+    state.writing.push_alone(op);
+    state.writing_at.sent = true;
+    state.writing_at.undecided = true;
+    op.prev = nullptr;
+    *self.last_undecided_ = &op;
+    self.last_undecided_ = &op.prev;
+    state.core->becomes_passing(op);
+    return true;
+}
+
 bool uring::cancel(operation& op) {
     uring_state& state = state_of(op);
     const bool writing = uses_writing(op.what);
     direction& at = direction_of(state, writing);
-    if (is_accept(op.what) || !at.sent || is_lost()) {
+    if (is_accept(op.what) || !at.sent || is_lost() || withdraw(op, state, writing)) {
         // An accept stands in our queue alone, so that no client is lost with it.
         queue_of(op).remove(op);
         settle_aborted(op, ECANCELED);
@@ -229,18 +284,40 @@ bool uring::cancel(operation& op) {
         }
         return true;
     }
-    ask_to_cancel(state, writing);
+    if (!at.undecided) {  // else the next wait() decides it, and does not sleep
+        ask_to_cancel(state, writing);
+    }
     return false;
+}
+
+// What the kernel has not seen does not happen. False: it has seen it.
+bool uring::withdraw(operation& op, uring_state& state, bool writing) noexcept {
+    io_uring_sqe* unsent = ring_.find_unsent(state.last[writing ? 1 : 0]);
+    if (unsent == nullptr) {
+        return false;
+    }
+    io_uring_prep_nop(unsent);
+    unsent->flags = IOSQE_CQE_SKIP_SUCCESS;
+    unsent->user_data = token::of_other(token::nobody).word();
+    if (direction_of(state, writing).undecided) {
+        state.writing_at.undecided = false;
+        operation** link = &undecided_;
+        while (*link != &op) {
+            link = &(*link)->prev;
+        }
+        *link = op.prev;
+        if (op.prev == nullptr) {
+            last_undecided_ = link;
+        }
+    }
+    return true;
 }
 
 // R89: what this request says decides nothing; the completion of the other one does.
 void uring::ask_to_cancel(uring_state& state, bool writing) noexcept {
     const bool accepts = state.kind.role == socket_role::listener;
-    const slot_table::entry& place = slots_[state.slot];
-    const token which{accepts   ? token_kind::accept
-                      : writing ? token_kind::writing
-                                : token_kind::reading,
-                      writing ? place.writing : place.reading, state.slot};
+    const token last = token::of(state.last[writing ? 1 : 0]);
+    const token which = accepts ? accept_token(last) : last;
     io_uring_sqe* asked = request();
     if (asked == nullptr) {
         direction_of(state, writing).cancel_postponed = true;
@@ -249,6 +326,7 @@ void uring::ask_to_cancel(uring_state& state, bool writing) noexcept {
     }
     io_uring_prep_cancel64(asked, which.word(), 0);
     asked->flags = IOSQE_CQE_SKIP_SUCCESS;
+    asked->user_data = token::of_other(token::nobody).word();
     if (accepts) {
         static_cast<uring_listener&>(state).cancelling = true;
     }

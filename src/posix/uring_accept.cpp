@@ -8,10 +8,19 @@
 namespace thole::detail {
 namespace {
 
+// Requests to park no more, where nobody takes what comes (R86).
+constexpr std::size_t most_parked = 64;
+
 // Without a name for the peer: one request has one place for it, and the next client would
-// overwrite it (R86). Who wants to know asks the socket.
+// overwrite it (R86).
 loose_socket accepted_socket(int fd) noexcept {
     return {static_cast<std::uintptr_t>(fd), &blocking_methods, {}, {}};
+}
+// A detached one may have to tell it when the peer is gone.
+void name_peer(const operation& op, loose_socket& arrived) noexcept {
+    if (op.what == verb::accept_detached) {
+        static_cast<void>(peer_name(static_cast<int>(arrived.native), arrived.peer));
+    }
 }
 
 }  // namespace
@@ -21,11 +30,14 @@ int uring::listening(native_state& state) noexcept {
     return static_cast<uring_listener&>(state).inbound.reserve(usual) ? 0 : ENOMEM;
 }
 
-// The standing request stands while somebody waits; whatever it brings beyond that is parked, so
-// that this is bounded by the completions that a ring holds (R86).
+// The standing request stands while somebody waits; whatever it brings beyond that is parked. It is
+// ended where nobody waits any more, so that this is bounded by what one call brings, and where
+// `most_parked` are parked, however many calls there are meanwhile (R86).
 bool uring::submit_accept(operation& op, uring_listener& state) noexcept {
     if (state.inbound.size() > 0 && state.reading.empty()) {
-        core().give(op, state.inbound.take());
+        loose_socket arrived = state.inbound.take();
+        name_peer(op, arrived);
+        core().give(op, arrived);
         return true;
     }
     state.reading.push(op);
@@ -48,26 +60,29 @@ bool uring::try_to_stand_ready(uring_listener& state) noexcept {
         return false;
     }
     io_uring_prep_multishot_accept(asked, state.fd, nullptr, nullptr, SOCK_CLOEXEC);
-    asked->user_data = token{token_kind::accept, ++slots_[state.slot].reading, state.slot}.word();
+    asked->user_data = accept_token(token::of(state.next_word(false))).word();
     state.reading_at.sent = true;
     state.reading_at.postponed = false;
     return true;
 }
 
-void uring::accepted(uring_listener& state, const io_uring_cqe& came, completions& finished) {
+void uring::accepted(uring_listener& state, completion came, completions& finished) {
     if ((came.flags & IORING_CQE_F_MORE) == 0) {  // R85: this one counts, and is the last
         state.reading_at.sent = false;
         state.cancelling = false;
     }
-    if (came.res >= 0) {
-        const loose_socket arrived = accepted_socket(came.res);
+    if (came.result >= 0) {
+        loose_socket arrived = accepted_socket(came.result);
         const bool parks = state.reading.empty() && state.inbound.full();
         if (state.closed || (parks && !state.inbound.grow())) {
             arrived.methods->close(arrived.native);
         } else {
+            if (const operation* op = state.reading.front()) {
+                name_peer(*op, arrived);
+            }
             deliver(state, state.inbound, arrived, finished);
         }
-    } else if (const int raw = -came.res; !is_ended_early(raw) && !is_of_one_client(raw)) {
+    } else if (const int raw = -came.result; !is_ended_early(raw) && !is_of_one_client(raw)) {
         // No descriptor or no memory: the client stays in the system's queue, and the next accept
         // asks again (I8, R69).
         if (operation* op = state.reading.front()) {
@@ -79,7 +94,9 @@ void uring::accepted(uring_listener& state, const io_uring_cqe& came, completion
     if (state.closed) {
         release_idle(state);
     } else if (state.reading.empty()) {
-        if (state.reading_at.sent) {
+        if (state.inbound.size() >= most_parked && state.reading_at.sent && !state.cancelling) {
+            ask_to_cancel(state, false);
+        } else if (state.reading_at.sent) {
             postpone(state);  // nobody may ask again in this turn: see send_postponed_of()
         }
     } else if (!state.reading_at.sent) {

@@ -67,17 +67,7 @@ bool uring::fails_to_prepare(operation& op) noexcept {
     return false;
 }
 
-void uring::prepare_receive(const uring_state& state, io_uring_sqe& request) const noexcept {
-    io_uring_prep_recv(&request, state.fd, nullptr, 0, 0);
-    request.flags = IOSQE_BUFFER_SELECT;
-    request.buf_group = 0;
-    // A buffer is asked for first, so that without one the answer would not wait for news.
-    if (!state.readable || !buffers_.has_any()) {
-        request.ioprio = IORING_RECVSEND_POLL_FIRST;
-    }
-}
-
-step uring::finish_receive(operation& op, uring_state& state, const io_uring_cqe& came) {
+step uring::finish_receive(operation& op, uring_state& state, completion came) {
     auto& receiving = static_cast<tcp::receive_op&>(op);
     buffer_pool& lender = *core().lent;
     const bool took = (came.flags & IORING_CQE_F_BUFFER) != 0;
@@ -85,21 +75,21 @@ step uring::finish_receive(operation& op, uring_state& state, const io_uring_cqe
     if (took) {  // R88: it is ours again, whatever became of the request
         buffers_.returned();
     }
-    if (took && came.res > 0) {
+    if (took && came.result > 0) {
         state.readable = (came.flags & IORING_CQE_F_SOCK_NONEMPTY) != 0;
-        receiving.fill(lender, lender.lend(number), number, static_cast<std::size_t>(came.res));
+        receiving.fill(lender, lender.lend(number), number, static_cast<std::size_t>(came.result));
         settle_done(op);
         return step::done;
     }
     if (took) {
         lender.take_back(number);
     }
-    if (came.res == 0) {
+    if (came.result == 0) {
         settle_ended(op, state);
         return step::done;
     }
-    if (came.res != -ENOBUFS) {
-        return go_on_after(op, state, -came.res);
+    if (came.result != -ENOBUFS) {
+        return go_on_after(op, state, -came.result);
     }
     state.readable = true;  // R87: what came stays in the socket
     if (settle_ended_early(op)) {

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
+#include <algorithm>
 #include <cstdlib>
 
 #include "posix/uring.hpp"
@@ -14,7 +15,7 @@ bool slot_table::grow() noexcept {
         return false;
     }
     for (std::uint32_t i = size; i-- > size_;) {
-        grown[i] = {nullptr, free_, 0, 0, 0};
+        grown[i] = {nullptr, free_, {0}};
         free_ = i;
     }
     entries_ = grown;
@@ -26,18 +27,21 @@ bool slot_table::put(uring_state& state) noexcept {
     if (free_ == none && !grow()) {
         return false;
     }
-    state.slot = free_;
-    entry& place = entries_[free_];
+    const std::uint32_t slot = free_;
+    entry& place = entries_[slot];
+    for (const token_kind kind : {token_kind::reading, token_kind::writing}) {
+        const auto which = static_cast<std::uint32_t>(kind);
+        state.last[which] = token{place.number + which, slot}.word();
+    }
     free_ = place.next;
-    place.state = &state;
-    place.next = none;
-    place.since = 0;
+    place = {&state, none, {0}};
     return true;
 }
 
 void slot_table::remove(std::uint32_t slot) noexcept {
-    entries_[slot].state = nullptr;
-    entries_[slot].next = free_;
+    entry& place = entries_[slot];
+    const std::uint64_t last = std::max(place.state->last[0], place.state->last[1]);
+    place = {nullptr, free_, {token::of(last).number / token::kinds * token::kinds}};
     free_ = slot;
 }
 

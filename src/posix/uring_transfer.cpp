@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
+#include <algorithm>
+
 #include "core/error_table.hpp"
 #include "core/loop_core.hpp"
 #include "posix/handle.hpp"
@@ -27,7 +29,7 @@ msghdr& to_message(const operation& op, attachment& beside) noexcept {
 void prepare_transfer(operation& op, const uring_state& state, io_uring_sqe& request,
                       attachment& beside, char& glance) noexcept {
     std::byte* const bytes = static_cast<std::byte*>(op.buffer) + op.count;
-    const std::size_t left = op.length - op.count;
+    const std::size_t left = std::min(op.length - op.count, most_at_once);
     if (uses_writing(op.what)) {
         if (op.vectored) {
             io_uring_prep_sendmsg(&request, state.fd, &to_message(op, beside), MSG_NOSIGNAL);
@@ -90,21 +92,21 @@ step go_on(operation& op) noexcept {
 
 }  // namespace
 
-step finish_read(operation& op, uring_state& state, const io_uring_cqe& came) noexcept {
-    if (came.res < 0) {
-        return go_on_after(op, state, -came.res);
+step finish_read(operation& op, uring_state& state, completion came) noexcept {
+    if (came.result < 0) {
+        return go_on_after(op, state, -came.result);
     }
     if (op.what == verb::wait_readable) {
         state.readable = true;
         settle_done(op);
         return step::done;
     }
-    if (came.res == 0) {
+    if (came.result == 0) {
         settle_ended(op, state);
         return step::done;
     }
     state.readable = op.what == verb::peek || (came.flags & IORING_CQE_F_SOCK_NONEMPTY) != 0;
-    op.count += static_cast<std::size_t>(came.res);
+    op.count += static_cast<std::size_t>(came.result);
     return go_on(op);
 }
 
@@ -113,7 +115,16 @@ step finish_write(operation& op, uring_state& state, int came) noexcept {
         return go_on_after(op, state, -came);
     }
     op.count += static_cast<std::size_t>(came);
+    state.stuffed = !is_complete(op);
     return go_on(op);
+}
+
+step finish_undecided(operation& op, uring_state& state, int came) noexcept {
+    if (came != -EAGAIN) {
+        return finish_write(op, state, came);
+    }
+    state.stuffed = true;
+    return settle_ended_early(op) ? step::done : step::again;
 }
 
 }  // namespace thole::detail

@@ -11,50 +11,57 @@ namespace thole::detail {
 
 // ---- Completions.
 
-void uring::completed(const io_uring_cqe& came, completions& finished) {
-    const token about = token::of(came.user_data);
-    if (about.kind == token_kind::none) {
-        return;
+// What a program waits for all day: that a read has moved something.
+inline bool uring::completed_read(completion came, completions& finished) {
+    uring_state* state = slots_[token::of(came.word).slot].state;
+    if (state == nullptr || state->last[0] != came.word || came.result <= 0 || state->closed) {
+        return false;
     }
-    if (about.kind == token_kind::waker) {
-        waker_watched_ = (came.flags & IORING_CQE_F_MORE) != 0;  // R85, R100
-        return;
+    operation& op = *state->reading.front();
+    if (op.what != verb::read) {
+        return false;
     }
-    const slot_table::entry& place = slots_[about.slot];
-    const bool writing = about.kind == token_kind::writing;
-    const std::uint32_t number = writing ? place.writing : place.reading;
-    if (place.state == nullptr || (number & token::number_mask) != about.number) {
-        return;  // R90
-    }
-    uring_state& state = *place.state;
-    if (about.kind == token_kind::accept) {
-        accepted(static_cast<uring_listener&>(state), came, finished);
-        return;
-    }
-    completed(state, writing, came, finished);
+    state->reading_at = {};
+    state->readable = (came.flags & IORING_CQE_F_SOCK_NONEMPTY) != 0;
+    op.count = static_cast<std::size_t>(came.result);
+    settle_done(op);
+    state->reading.remove_alone();
+    finished.push_done(op);
+    return true;
 }
 
-void uring::completed(uring_state& state, bool writing, const io_uring_cqe& came,
-                      completions& finished) {
+void uring::completed(completion came, completions& finished) {
+    const token about = token::of(came.word);
+    if (about.kind() >= token_kind::accept) {
+        completed_other(about, came, finished);
+    } else if (uring_state* state = slots_.find(about)) {
+        completed(*state, about.kind() == token_kind::writing, came, finished);
+    }
+}
+
+void uring::completed(uring_state& state, bool writing, completion came, completions& finished) {
     operation_queue& queue = writing ? state.writing : state.reading;
     operation& op = *queue.front();
-    direction& at = direction_of(state, writing);
-    at.sent = false;
-    at.cancel_postponed = false;
+    const direction was = std::exchange(direction_of(state, writing), {});
     step next = step::done;
     if (op.what == verb::receive) {
         next = finish_receive(op, state, came);
     } else if (!writing) {
         next = finish_read(op, state, came);
     } else if (op.what == verb::connect) {
-        next = finish_connect(op, state, came.res);
+        next = finish_connect(op, state, came.result);
+    } else if (was.undecided) {
+        next = finish_undecided(op, state, came.result);
     } else {
-        next = finish_write(op, state, came.res);
+        next = finish_write(op, state, came.result);
+    }
+    if (next == step::again) {
+        if (was.undecided) {
+            core().stays(op);
+        }
+        ask(op);
     }
     if (next != step::done) {
-        if (next == step::again) {
-            ask(op);
-        }
         return;
     }
     queue.remove_alone();
@@ -62,13 +69,59 @@ void uring::completed(uring_state& state, bool writing, const io_uring_cqe& came
     release_idle(state);
 }
 
-void uring::reap(completions& finished) {
-    ring_.reap([&](const io_uring_cqe& came) { completed(came, finished); });
-    while (ring_.overflowed()) {  // R84
-        if (ring_.send(true) < 0) {
-            return;
+void uring::completed_other(token about, completion came, completions& finished) {
+    if (about.kind() == token_kind::accept) {
+        if (uring_state* state = slots_.find(accept_token(about))) {
+            accepted(static_cast<uring_listener&>(*state), came, finished);
         }
-        ring_.reap([&](const io_uring_cqe& came) { completed(came, finished); });
+    } else if (about.slot == token::waker) {
+        waker_watched_ = (came.flags & IORING_CQE_F_MORE) != 0;  // R85, R100
+    }
+}
+
+// Writes that asked for a completion only if they fail, after all completions were seen: where the
+// kernel took the request, it took the bytes.
+void uring::decide(bool taken, completions& finished) {
+    operation* op = std::exchange(undecided_, nullptr);
+    last_undecided_ = &undecided_;
+    while (op != nullptr) {
+        operation* following = op->prev;
+        // One that has failed has finished, or waits for another request.
+        if (op->at == stage::submitted && state_of(*op).writing_at.undecided) {
+            uring_state& state = state_of(*op);
+            if (taken) {
+                state.writing_at = {};
+                op->count = op->length;
+                settle_done(*op);
+                state.writing.remove_alone();
+                finished.push_done(*op);
+                if (state.closed) [[unlikely]] {
+                    release_idle(state);
+                }
+            } else {
+                op->prev = nullptr;
+                *last_undecided_ = op;
+                last_undecided_ = &op->prev;
+            }
+        }
+        op = following;
+    }
+}
+
+// False: the kernel still keeps some.
+bool uring::reap(completions& finished) {
+    for (;;) {
+        ring_.reap([&](completion came) {
+            if (!completed_read(came, finished)) {
+                completed(came, finished);
+            }
+        });
+        if (!ring_.overflowed()) {
+            return true;
+        }
+        if (ring_.send(true) < 0) {  // R84
+            return false;
+        }
     }
 }
 
@@ -84,7 +137,7 @@ bool uring::watch_waker() noexcept {
     }
     // Each write tells once, and none is ever read back (R119).
     io_uring_prep_poll_multishot(asked, waker(), POLLIN);
-    asked->user_data = token{token_kind::waker, 0, 0}.word();
+    asked->user_data = token::of_other(token::waker).word();
     waker_watched_ = true;
     return true;
 }
@@ -151,7 +204,8 @@ void uring::take_signal() noexcept {
 }
 
 bool uring::unsent() const noexcept {
-    return !is_lost() && (ring_.unsent() != 0 || first_postponed_ != slot_table::none);
+    return !is_lost() &&
+           (ring_.unsent() != 0 || undecided_ != nullptr || first_postponed_ != slot_table::none);
 }
 
 std::error_code uring::wait(time_point until, completions& finished) {
@@ -167,13 +221,14 @@ std::error_code uring::wait(time_point until, completions& finished) {
         buffers_.fill(*core().lent);
     }
     const bool looks_only = until == time_point::min();
-    if (looks_only && ring_.unsent() == 0 && !ring_.has_news() && !ring_.should_ask()) {
+    if (looks_only && ring_.unsent() == 0 && undecided_ == nullptr && !ring_.has_news() &&
+        !ring_.should_ask()) {
         return {};
     }
     std::int64_t time = -1;
     unsigned least = 1;
-    if (looks_only || ring_.has_news() || !all_asked || first_postponed_ != slot_table::none ||
-        (only_closes && held_ == 0)) {
+    if (looks_only || ring_.has_news() || !all_asked || undecided_ != nullptr ||
+        first_postponed_ != slot_table::none || (only_closes && held_ == 0)) {
         least = 0;
     } else if (until != time_point::max()) {
         time = nanoseconds_until(until);
@@ -187,10 +242,14 @@ std::error_code uring::wait(time_point until, completions& finished) {
         give_up(finished);
         return {};
     }
-    reap(finished);
+    const bool taken = ring_.unsent() == 0;
+    const bool seen = reap(finished);
     // R83: what the kernel did not take is sent again after what there is was seen.
     const bool passing =
         came >= 0 || came == -ETIME || came == -EINTR || came == -EAGAIN || came == -EBUSY;
+    if (passing && seen && undecided_ != nullptr) {
+        decide(taken, finished);
+    }
     return system_error(passing ? 0 : -came);
 }
 
@@ -203,12 +262,18 @@ bool uring::is_forked() const noexcept { return forks_ != fork_count; }
 // memory any more, whoever's thread still lives.
 void uring::give_up(completions& finished) {
     lost_ = true;
-    ring_.reap([&](const io_uring_cqe& came) { completed(came, finished); });
+    ring_.reap([&](completion came) { completed(came, finished); });
     while (const io_uring_sqe* unsent = ring_.take_back()) {
         if (unsent->opcode == IORING_OP_CLOSE) {
             close_handle(unsent->fd);
+        } else if (unsent->opcode == IORING_OP_SEND) {
+            if (uring_state* state = slots_.find(token::of(unsent->user_data))) {
+                state->writing_at.undecided = false;
+            }
         }
     }
+    decide(!ring_.overflowed(), finished);
+    undecided_ = nullptr;
     ring_.close();
     for (std::uint32_t slot = 0; slot < slots_.size(); ++slot) {
         uring_state* state = slots_[slot].state;
@@ -243,15 +308,15 @@ uring::~uring() {
     // ends before the descriptor that it names.
     for (int tries = 0; waker_watched_ && !is_lost() && tries < 100; ++tries) {
         if (io_uring_sqe* asked = tries == 0 ? request() : nullptr) {
-            io_uring_prep_cancel64(asked, token{token_kind::waker, 0, 0}.word(), 0);
+            io_uring_prep_cancel64(asked, token::of_other(token::waker).word(), 0);
+            asked->user_data = token::of_other(token::nobody).word();
         }
         if (const int came = ring_.wait(1, 10'000'000); came < 0 && came != -ETIME) {
             break;
         }
-        ring_.reap([&](const io_uring_cqe& came) {
-            waker_watched_ =
-                waker_watched_ && (token::of(came.user_data).kind != token_kind::waker ||
-                                   (came.flags & IORING_CQE_F_MORE) != 0);
+        ring_.reap([&](completion came) {
+            waker_watched_ = waker_watched_ && (came.word != token::of_other(token::waker).word() ||
+                                                (came.flags & IORING_CQE_F_MORE) != 0);
         });
     }
 }

@@ -58,7 +58,19 @@ socket_state* rig::adopt(const detail::loose_socket& loose, std::error_code& err
     return state;
 }
 
+// As the core does it: a backend that takes some operations by a plain function is asked that
+// first.
+bool rig::hand_over(operation& op) {
+    const bool writes = op.what == verb::write;
+    const bool plain = writes || op.what == verb::read || op.what == verb::receive;
+    const detail::backend::hand_function take = writes ? net.take_write : net.take_read;
+    return plain && !op.vectored && take != nullptr && take(op);
+}
+
 bool rig::submit(operation& op) {
+    if (hand_over(op)) {
+        return false;
+    }
     const bool done = net.submit(op);
     op.at = done ? stage::dispatched : stage::submitted;
     core.pending += done ? 0 : 1;

@@ -153,6 +153,7 @@ public:
 private:
     template <class Op>
     friend class asked;
+    [[nodiscard]] bool hand_over(operation& op);
     void retire(operation& op) noexcept;
     void report();
 

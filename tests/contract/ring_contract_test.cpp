@@ -1,14 +1,19 @@
 // SPDX-License-Identifier: BSL-1.0
-// io_uring alone: rings that are far too small, and a machine that forbids them.
+// io_uring alone: rings that are far too small, writes without a word, what is taken back, and a
+// machine that forbids rings.
 #include "contract/rig.hpp"
 
+#include <algorithm>
 #include <memory>
+#include <string>
+#include <vector>
 
 #include "posix/ring.hpp"
 #include "support/raw_peer.hpp"
 
 using namespace thole;
 using namespace thole::test;
+using namespace std::chrono_literals;
 
 namespace {
 
@@ -124,6 +129,184 @@ THOLE_TEST("a wait whose only work is to let go of what was closed does not slee
             r.wait(time_point::max());  // the watchdog ends it otherwise
         }
         CHECK(r.net.held() == 0);
+    }
+}
+
+THOLE_TEST("a write ends when the kernel has it, and with the next wait", "[contract]") {
+    only_on_io_uring();
+    rig r;
+    const auto [client, server] = r.pair();
+    std::string text = "hello";
+    for (int i = 1; i <= 3; ++i) {
+        transfer_ask writing(r);
+        REQUIRE_FALSE(writing.start(verb::write, client, bytes_of(text)));
+        CHECK(client->writing.front() == &writing);
+        CHECK(writing.reported() == 0);
+        r.wait(time_point::max());  // it does not sleep: nothing else is there to end it
+        CHECK(writing.reported() == 1);
+        CHECK_FALSE(writing.error());
+        CHECK(writing.count == text.size());
+        CHECK(client->writing.empty());
+        CHECK(r.read(server, text.size()) == text);
+    }
+}
+
+THOLE_TEST("a write that the kernel takes in parts ends with the last of them", "[contract]") {
+    only_on_io_uring();
+    std::string much(std::size_t{12} << 20, '-');
+    for (std::size_t i = 0; i < much.size(); ++i) {
+        much[i] = static_cast<char>('a' + i * 31 % 23);
+    }
+    rig r;
+    const auto [client, server] = r.pair();
+    for (int round = 0; round < 2; ++round) {  // the second one begins on a connection that is full
+        transfer_ask first(r);
+        REQUIRE_FALSE(first.start(verb::write, client, bytes_of(much)));
+        r.pass(20ms);
+        CHECK(first.pending());
+        CHECK(first.reported() == 0);
+        CHECK(first.count < much.size());
+        CHECK(r.read(server, much.size()) == much);
+        r.finish(first);
+        CHECK_FALSE(first.error());
+        CHECK(first.count == much.size());
+    }
+    // One that ends by its peer's reset tells what was taken, and the reset.
+    transfer_ask last(r);
+    REQUIRE_FALSE(last.start(verb::write, client, bytes_of(much)));
+    r.pass(20ms);
+    REQUIRE(last.pending());
+    REQUIRE_FALSE(r.control(server, request::reset_on_close));
+    r.close(server);
+    r.finish(last);
+    CHECK(last.reported() == 1);
+    CHECK(last.error() == std::errc::connection_reset);
+    CHECK(last.count > 0);
+    CHECK(last.count < much.size());
+}
+
+THOLE_TEST("what was cancelled before it was sent has not happened", "[contract]") {
+    only_on_io_uring();
+    rig r;
+    const auto [client, server] = r.pair();
+    std::string lost = "lost", kept = "kept", room(16, '-');
+    transfer_ask first(r), second(r), reading(r);
+    REQUIRE_FALSE(first.start(verb::write, client, bytes_of(lost)));
+    REQUIRE_FALSE(reading.start(verb::read, server, bytes_of(room)));
+    for (transfer_ask* one : {&first, &reading}) {
+        CHECK(r.cancel(*one));  // at once
+        CHECK(one->reported() == 1);
+        CHECK(one->error() == errc::cancelled);
+        CHECK(one->count == 0);
+    }
+    REQUIRE_FALSE(second.start(verb::write, client, bytes_of(kept)));
+    r.finish(second);
+    CHECK_FALSE(second.error());
+    CHECK(r.read(server, kept.size()) == "kept");
+    CHECK(first.reported() == 1);
+    CHECK(room == std::string(16, '-'));
+
+    // In the middle of others that wait to be sent as well.
+    std::vector<std::unique_ptr<exchange>> all;
+    std::vector<std::unique_ptr<transfer_ask>> writes;
+    std::string one = "1";
+    for (int i = 0; i < 5; ++i) {
+        all.push_back(std::make_unique<exchange>(r));
+    }
+    for (const auto& each : all) {
+        writes.push_back(std::make_unique<transfer_ask>(r));
+        REQUIRE_FALSE(writes.back()->start(verb::write, each->both.client, bytes_of(one)));
+    }
+    for (const std::size_t i : {std::size_t{2}, std::size_t{4}, std::size_t{0}}) {
+        REQUIRE(writes[i]->pending());
+        CHECK(r.cancel(*writes[i]));
+    }
+    transfer_ask again(r);
+    REQUIRE_FALSE(again.start(verb::write, all[4]->both.client, bytes_of(kept)));
+    r.wait(time_point::max());
+    for (const std::size_t i : {std::size_t{1}, std::size_t{3}}) {
+        CHECK(writes[i]->reported() == 1);
+        CHECK_FALSE(writes[i]->error());
+        CHECK(r.read(all[i]->both.server, 1) == "1");
+    }
+    CHECK(again.reported() == 1);
+    CHECK(r.read(all[4]->both.server, kept.size()) == "kept");
+}
+
+THOLE_TEST("a buffer longer than a request can name is read into and written from", "[contract]") {
+    only_on_io_uring();
+    rig r;
+    const auto [client, server] = r.pair();
+    std::string room(16, '-');
+    // The length alone is so large: a read fills no more than there is.
+    const std::span<std::byte> large(bytes_of(room).data(), std::size_t{1} << 32);
+    transfer_ask reading(r);
+    REQUIRE_FALSE(reading.start(verb::read, server, large));
+    r.write(client, "hello");
+    r.finish(reading);
+    CHECK_FALSE(reading.error());
+    CHECK(reading.count == 5);
+    CHECK(room.substr(0, 5) == "hello");
+}
+
+THOLE_TEST("R86 what nobody asks for stays with the system, but for one batch", "[contract]") {
+    only_on_io_uring();
+    const small_rings small;
+    rig r;
+    socket_state* door = r.listen();
+    const endpoint where = r.name(door, request::local_name);
+    std::vector<raw::socket> clients;
+    for (int i = 0; i < 40; ++i) {
+        clients.push_back(raw::socket::connect(where));
+    }
+    const std::size_t before = raw::open_handles();
+    accept_ask accepting(r);
+    accepting.start(door);
+    r.finish(accepting);
+    for (int i = 0; i < 20; ++i) {
+        r.wait(r.net.now() + 1ms);
+    }
+    CHECK(raw::open_handles() > before);
+    CHECK(raw::open_handles() <= before + 8);  // the ring holds four completions
+    // None of them is lost.
+    std::vector<std::string> names{accepting.accepted.peer.to_string()};
+    for (int i = 1; i < 40; ++i) {
+        accept_ask next(r);
+        next.start(door);
+        r.finish(next);
+        REQUIRE_FALSE(next.error());
+        names.push_back(next.accepted.peer.to_string());
+    }
+    for (const raw::socket& client : clients) {
+        CHECK(std::count(names.begin(), names.end(), client.local().to_string()) == 1);
+    }
+}
+
+THOLE_TEST("R86 a thousand clients: each has its own name", "[contract]") {
+    only_on_io_uring();
+    rig r;
+    socket_state* door = r.listen();
+    const endpoint where = r.name(door, request::local_name);
+    for (int round = 0; round < 10; ++round) {
+        std::vector<std::string> ports, names;
+        std::vector<raw::socket> clients;
+        for (int i = 0; i < 100; ++i) {
+            clients.push_back(raw::socket::connect(where));
+            ports.push_back(clients.back().local().to_string());
+        }
+        for (int i = 0; i < 100; ++i) {
+            accept_ask next(r);
+            next.start(door);
+            r.finish(next);
+            REQUIRE_FALSE(next.error());
+            names.push_back(next.accepted.peer.to_string());
+        }
+        for (raw::socket& client : clients) {
+            client.reset();
+        }
+        std::sort(ports.begin(), ports.end());
+        std::sort(names.begin(), names.end());
+        CHECK(names == ports);
     }
 }
 

@@ -45,6 +45,10 @@ inline int open(const char* path, int flags) {
 inline int socket(int family, int type, int protocol) {
     return perform(of("socket"), [&](script::call&) { return ::socket(family, type, protocol); });
 }
+inline int socketpair(int family, int type, int protocol, int* ends) {
+    return perform(of("socketpair"),
+                   [&](script::call&) { return ::socketpair(family, type, protocol, ends); });
+}
 
 // ---- Names and options.
 
