@@ -202,7 +202,7 @@ int ring::open(std::string& reason) noexcept {
     entries_ = got.sq_entries;
     mask_ = entries_ - 1;
     tail_ = *request_tail_;
-    room_ = entries_;
+    limit_ = tail_ + entries_;
     for (unsigned i = 0; i < entries_; ++i) {  // the places are used in turn
         mapped_.sq.array[i] = i;
     }
@@ -236,6 +236,7 @@ int ring::signal_to(int eventfd) noexcept {
 }
 
 void ring::close() noexcept {
+    limit_ = tail_;
     if (descriptor_ >= 0) {
         sys::io_uring_queue_exit(&mapped_);
         descriptor_ = -1;
@@ -255,7 +256,6 @@ const io_uring_sqe* ring::take_back() noexcept {
         return nullptr;
     }
     io_uring_smp_store_release(request_head_, head + 1);  // nobody else moves it any more
-    ++room_;
     return &requests_[head & mask_];
 }
 
@@ -264,7 +264,7 @@ int ring::enter(unsigned least, unsigned flags, io_uring_getevents_arg* how) noe
     const int came =
         sys::io_uring_enter2(static_cast<unsigned>(descriptor_), unsent(), least, flags,
                              reinterpret_cast<sigset_t*>(how), how != nullptr ? sizeof *how : 0);
-    room_ = entries_ - unsent();
+    limit_ = taken() + entries_;
     return came;
 }
 

@@ -58,10 +58,9 @@ public:
 
     // A place for a request, empty; null: there is none before the next send() or wait().
     [[nodiscard]] io_uring_sqe* next() noexcept {
-        if (room_ == 0) {
+        if (tail_ == limit_) {
             return nullptr;
         }
-        --room_;
         io_uring_sqe* place = &requests_[tail_++ & mask_];
         *place = {};
         return place;
@@ -144,7 +143,7 @@ private:
     unsigned* request_tail_ = nullptr;
     unsigned* flags_ = nullptr;
     unsigned tail_ = 0;
-    unsigned room_ = 0;  // for requests, since the kernel was last asked to take some
+    unsigned limit_ = 0;  // what `tail_` may come to, by what the kernel took when last asked
     unsigned mask_ = 0;
     unsigned entries_ = 0;
     unsigned completion_mask_ = 0;

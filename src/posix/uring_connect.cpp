@@ -67,13 +67,17 @@ step uring::finish_connect(operation& op, uring_state& state, int came) noexcept
         return finish_write(op, state, came);
     }
     const int raw = came >= 0 && op.spent ? result_of_poll(state.fd, came) : came < 0 ? -came : 0;
-    if (raw == 0 || is_made_in_spite_of(raw, state)) {
+    // EISCONN: an earlier request of ours has made it.
+    if (raw == 0 || raw == EISCONN || is_made_in_spite_of(raw, state)) {
         return made(op, state);
     }
     if (is_ended_early(raw) && settle_ended_early(op)) {
         return step::done;
     }
-    if (is_ended_early(raw) || raw == EAGAIN || raw == EALREADY || raw == EINPROGRESS) {
+    if (is_ended_early(raw)) {  // R79: what may have begun is asked for again, and says so
+        return step::again;
+    }
+    if (raw == EAGAIN || raw == EALREADY || raw == EINPROGRESS) {
         op.spent = true;
         return settle_ended_early(op) ? step::done : step::again;
     }

@@ -310,6 +310,49 @@ THOLE_TEST("R86 a thousand clients: each has its own name", "[contract]") {
     }
 }
 
+THOLE_TEST("R100 a wake-up ends a wait, whatever has filled the ring before", "[contract]") {
+    only_on_io_uring();
+    const small_rings small;
+    rig r;
+    std::vector<std::unique_ptr<exchange>> all;
+    for (int i = 0; i < 16; ++i) {
+        all.push_back(std::make_unique<exchange>(r));
+    }
+    for (int round = 1; round <= 50; ++round) {
+        for (const auto& one : all) {
+            REQUIRE_FALSE(one->reading.start(verb::read, one->both.server, {&one->byte, 1}));
+        }
+        r.net.wake();  // one more completion among four times as many as there is room for
+        for (const auto& one : all) {
+            r.write(one->both.client, "b");
+        }
+        for (const auto& one : all) {
+            r.finish(one->reading);
+            CHECK(one->reading.reported() == round);
+        }
+        r.poll();
+        r.net.wake();
+        r.wait(time_point::max());  // the watchdog ends it otherwise
+    }
+}
+
+THOLE_TEST("R100 a child that ends leaves its parent's ring alone", "[contract]") {
+    only_on_io_uring();
+    rig r;
+    exchange one(r);
+    for (int round = 1; round <= 3; ++round) {
+        REQUIRE_FALSE(one.reading.start(verb::read, one.both.server, {&one.byte, 1}));
+        if (round != 2) {  // else the request was not sent when the child is made
+            r.poll();
+        }
+        CHECK(raw::in_forked_child([](void*) { return 7; }, nullptr) == 7);
+        r.write(one.both.client, "b");
+        r.finish(one.reading);
+        CHECK(one.reading.reported() == round);
+        CHECK_FALSE(one.reading.error());
+    }
+}
+
 THOLE_TEST("R80 a machine that forbids io_uring: epoll in its place, and why", "[contract]") {
     only_on_io_uring();
     enum : int { fine, not_forbidden, still_there, no_reason, no_fall_back, no_word_of_it };

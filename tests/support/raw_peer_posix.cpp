@@ -89,13 +89,26 @@ void limit_waiting(int fd) {
     ::setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
 }
 
+// Interrupted (by the work of a ring of this thread, say), it goes on by itself.
+bool connects_at_last(int fd) {
+    pollfd asked{fd, POLLOUT, 0};
+    int ready = 0;
+    do {
+        ready = ::poll(&asked, 1, 10'000);
+    } while (ready < 0 && errno == EINTR);
+    int error = 0;
+    socklen_t length = sizeof error;
+    return ready > 0 && ::getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &length) == 0 && error == 0;
+}
+
 }  // namespace
 
 socket socket::connect(const endpoint& target) {
     socket made(make(target.family(), 0));
     limit_waiting(fd_of(made.native_));
     address to = to_native(target);
-    if (::connect(fd_of(made.native_), to.get(), to.length) != 0) {
+    const int fd = fd_of(made.native_);
+    if (::connect(fd, to.get(), to.length) != 0 && (errno != EINTR || !connects_at_last(fd))) {
         refuse("connect");
     }
     return made;
@@ -149,7 +162,10 @@ void socket::send(std::string_view bytes) {
 reception socket::receive(std::size_t at_most) {
     reception got;
     got.bytes.resize(at_most);
-    const ssize_t count = ::recv(fd_of(native_), got.bytes.data(), at_most, 0);
+    ssize_t count = 0;
+    do {
+        count = ::recv(fd_of(native_), got.bytes.data(), at_most, 0);
+    } while (count < 0 && errno == EINTR);
     got.bytes.resize(count > 0 ? static_cast<std::size_t>(count) : 0);
     if (count > 0) {
         got.how = ending::bytes;
