@@ -112,5 +112,8 @@ void set_environment(const char* name, const char* value);
 // From now on the system forbids this process to make an io_uring, with EPERM, as containers do.
 // False: it cannot be forbidden here. There is no way back.
 [[nodiscard]] bool forbid_io_uring() noexcept;
+// This process becomes that command: a path and its arguments, then a null. Comes back if it
+// cannot. POSIX.
+void become(char** command) noexcept;
 
 }  // namespace thole::test::raw

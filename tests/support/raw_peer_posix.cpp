@@ -346,6 +346,8 @@ int in_forked_child(int (*child)(void*), void* context) {
     return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
+void become(char** command) noexcept { ::execv(command[0], command); }
+
 bool forbid_io_uring() noexcept {
 #if defined(SYS_io_uring_setup)
     sock_filter rules[] = {

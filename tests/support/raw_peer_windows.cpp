@@ -270,6 +270,8 @@ bool is_windows() noexcept { return true; }
 
 int in_forked_child(int (*)(void*), void*) { return -1; }
 
+void become(char** /*command*/) noexcept {}
+
 bool forbid_io_uring() noexcept { return false; }
 
 }  // namespace thole::test::raw

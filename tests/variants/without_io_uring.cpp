@@ -3,14 +3,13 @@
 #include "support/raw_peer.hpp"
 
 #include <cstdio>
-#include <unistd.h>
 
 int main(int count, char** words) {
     if (count < 2 || !thole::test::raw::forbid_io_uring()) {
         std::fputs("without_io_uring COMMAND…: it cannot be forbidden here\n", stderr);
         return 77;
     }
-    execv(words[1], words + 1);
+    thole::test::raw::become(words + 1);
     std::perror(words[1]);
     return 1;
 }
