@@ -68,16 +68,31 @@ struct backend_info {
 
 namespace detail {
 
+/// Memory for a function that is posted. `home` is for the loop, which takes it back.
+struct posted_memory {
+    void* at;
+    std::uintptr_t home;
+};
+/// On the thread that took it: nothing was posted in it.
+THOLE_API void return_unposted(posted_memory memory, std::size_t size) noexcept;
+/// On the loop's thread: what lay there has ended.
+THOLE_API void release_posted(posted_memory memory, std::size_t size) noexcept;
+
 /// A function that was posted, in recycled memory.
 template <class F>
-struct posted_function : runnable {
-    explicit posted_function(F f) : function(std::move(f)) { act = &run; }
+struct alignas(16) posted_function : runnable {
+    template <class G>
+    posted_function(G&& from, std::uintptr_t its_home)
+        : home(its_home), function(std::forward<G>(from)) {
+        act = &run;
+    }
     static void run(runnable& self, turn how) {
         struct release {
             posted_function* node;
             ~release() {
+                const posted_memory memory{node, node->home};
                 node->~posted_function();
-                release_frame(node, sizeof(posted_function));
+                release_posted(memory, sizeof(posted_function));
             }
         };
         const release after{static_cast<posted_function*>(&self)};
@@ -85,6 +100,7 @@ struct posted_function : runnable {
             after.node->function();
         }
     }
+    std::uintptr_t home;
     F function;
 };
 
@@ -190,8 +206,11 @@ public:
     requires(std::invocable<std::decay_t<F>&> &&
              !std::derived_from<std::remove_cvref_t<F>, operation>) void post(F&& function) {
         using node = detail::posted_function<std::decay_t<F>>;
-        void* memory = detail::allocate_frame(sizeof(node));
-        enqueue(*::new (memory) node(std::forward<F>(function)));
+        static_assert(alignof(node) == 16, "a function with a greater alignment");
+        unposted memory{take_memory(sizeof(node)), sizeof(node)};
+        node& made = *::new (memory.own.at) node(std::forward<F>(function), memory.own.home);
+        memory.own.at = nullptr;
+        enqueue(made, made.home);
     }
     /// Queues an operation made for that (`posted`): allocates nothing, cannot fail. It must not be
     /// queued already. Any thread.
@@ -233,8 +252,19 @@ private:
         adopt_root(root);
         return root;
     }
+    // Given back where the function's own constructor throws.
+    struct unposted {
+        detail::posted_memory own;
+        std::size_t size;
+        ~unposted() {
+            if (own.at != nullptr) {
+                detail::return_unposted(own, size);
+            }
+        }
+    };
     THOLE_API void adopt_root(detail::promise_base& root) noexcept;
-    THOLE_API void enqueue(detail::runnable& node) noexcept;
+    [[nodiscard]] THOLE_API detail::posted_memory take_memory(std::size_t size);
+    THOLE_API void enqueue(detail::runnable& node, std::uintptr_t home) noexcept;
     THOLE_API result<std::size_t> run_within(deadline until);
     THOLE_API std::error_code run_while(const detail::spawned_base& running);
 

@@ -182,8 +182,6 @@ void loop::post(operation& node) noexcept {
     core_->enqueue(node);
 }
 
-void loop::enqueue(detail::runnable& node) noexcept { core_->enqueue(node); }
-
 void loop::adopt_root(detail::promise_base& root) noexcept { core_->add_root(root); }
 
 }  // namespace thole

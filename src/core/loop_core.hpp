@@ -21,6 +21,7 @@
 #include "core/frame_pool.hpp"
 #include "core/inbox.hpp"
 #include "core/queue.hpp"
+#include "core/slabs.hpp"
 #include "core/spin.hpp"
 #include "core/timer_wheel.hpp"
 #include "core/times_table.hpp"
@@ -53,9 +54,24 @@ struct loop_core {
     [[nodiscard]] std::error_code run(const run_limits& limits, std::size_t& handled);
     [[nodiscard]] std::error_code poll(std::size_t& handled);
     [[nodiscard]] bool has_work() const noexcept;
-    void enqueue(runnable& item) noexcept;  // any thread
-    void stop() noexcept;                   // any thread
-    [[nodiscard]] bool on_own_thread() const noexcept;
+    // Any thread.
+    void enqueue(runnable& item) noexcept {
+        if (runs_on(this_thread())) {
+            ready.push(item);
+        } else {
+            enqueue_outside(item);
+        }
+    }
+    void stop() noexcept;  // any thread
+    // Asked by `self`.
+    [[nodiscard]] bool runs_on(thread_mark self) const noexcept {
+        return runner.load(std::memory_order_relaxed) == self;
+    }
+    // ---- frames.cpp
+    THOLE_APART posted_memory take_elsewhere(std::size_t size, std::uintptr_t marks);
+    [[nodiscard]] posted_memory take_own(std::size_t size);
+    THOLE_APART posted_memory take_outside(std::size_t size, thread_mark self);
+    void enqueue_posted(runnable& item, std::uintptr_t home) noexcept;
     [[nodiscard]] time_point clock() const noexcept;
     // A point of time that lies behind us, or what was over from the start: the word of a deadline.
     [[nodiscard]] bool has_passed(std::int64_t word) const noexcept;  // unusual.cpp
@@ -160,6 +176,7 @@ struct loop_core {
     void enter(scope& made) noexcept;
     void leave(scope& gone) noexcept;
 
+    slabs posted;       // memory of what was posted
     frame_pool frames;  // the last to go: what the rest destroys may end there
     std::unique_ptr<buffer_pool, let_go> lent;  // never null; goes after the network
     std::unique_ptr<backend> network;
@@ -189,6 +206,7 @@ struct loop_core {
     std::thread::id thread{};
 
     std::atomic<bool> stopped{false};
+    std::atomic<thread_mark> runner{nullptr};  // the thread that is inside a run function
     inbox mail;
 
     // A lone timer that waits in `expired` for its call has this for its time.
@@ -208,6 +226,8 @@ struct loop_core {
 
 private:
     class run_scope;
+    void enqueue_outside(runnable& item) noexcept;
+    posted_memory take_posted(const slabs::piece& piece, std::size_t size, std::uintptr_t marks);
     [[nodiscard]] std::error_code enter() noexcept;  // may a run function be called here and now?
     [[nodiscard]] std::error_code refuse_run(const std::error_code& refused, std::size_t& handled);
     [[nodiscard]] bool dispatch(const run_limits& limits, int most, std::size_t& handled);

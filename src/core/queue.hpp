@@ -38,6 +38,12 @@ public:
         return item;
     }
 
+    // A chain of them, to the end.
+    void append(runnable& first, runnable& last) noexcept {
+        last.next = nullptr;
+        *end_ = &first;
+        end_ = &last.next;
+    }
     // Moves everything of `other` to the end of this one.
     void append(run_queue& other) noexcept {
         while (runnable* item = other.pop()) {

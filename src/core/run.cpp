@@ -23,16 +23,12 @@ run_queue& loopless() noexcept {
 
 time_point loop_core::clock() const noexcept { return network->now(); }
 
-bool loop_core::on_own_thread() const noexcept { return current_loop() == this; }
-
 bool loop_core::has_work() const noexcept {
     return pending > 0 || !ready.empty() || !mail.empty() || network->held() > 0;
 }
 
-void loop_core::enqueue(runnable& item) noexcept {
-    if (on_own_thread()) {
-        ready.push(item);
-    } else if (mail.push(item) && network != nullptr) {
+void loop_core::enqueue_outside(runnable& item) noexcept {
+    if (mail.push(item) && network != nullptr) {
         network->wake();
     }
 }
@@ -67,6 +63,7 @@ public:
     explicit run_scope(loop_core& core) noexcept
         : core_(core), outer_(std::exchange(current_loop(), &core)) {
         core_.running = true;
+        core_.runner.store(this_thread(), std::memory_order_relaxed);
         if (core_.watched) {
             core_.mail.awake();
         }
@@ -76,6 +73,7 @@ public:
     run_scope& operator=(const run_scope&) = delete;
     ~run_scope() {
         core_.running = false;
+        core_.runner.store(nullptr, std::memory_order_relaxed);
         core_.budget = 0;
         core_.expect_mail();
         current_loop() = outer_;

@@ -59,7 +59,8 @@ void inherit_cancel(const promise_base& parent, promise_base& child) noexcept {
 void raise_in_run(loop_core& core, std::exception_ptr failure) {
     auto thrower = [failure = std::move(failure)] { std::rethrow_exception(failure); };
     using node = posted_function<decltype(thrower)>;
-    core.ready.push(*::new (allocate_frame(sizeof(node))) node(std::move(thrower)));
+    const posted_memory memory = core.take_elsewhere(sizeof(node), 0);
+    core.ready.push(*::new (memory.at) node(std::move(thrower), memory.home));
 }
 
 // What it asks to end finishes in a later turn, so the tree stands still meanwhile.

@@ -2,8 +2,10 @@
 // In its steady state the library asks for no memory; a long chain keeps a bounded stack.
 #include "support/test.hpp"
 
+#include <atomic>
 #include <memory>
 #include <span>
+#include <thread>
 #include <vector>
 
 #include <thole/thole.hpp>
@@ -120,6 +122,78 @@ THOLE_TEST("callbacks, timers and posts allocate nothing in the steady state", "
     };
     CHECK(on.block_on(steady_state([&] { return all(); })).value() == 0);
     CHECK(sum == 150 * 43);
+}
+
+// Two hundred posts at a time from another thread, the next ones when those have run: a slab or two
+// go round.
+THOLE_TEST("what another thread posts comes back to it", "[recycling][threads]") {
+    needs_recycling();
+    constexpr int rounds = 150;
+    constexpr int each = 200;
+    loop on;
+    REQUIRE(static_cast<bool>(on));
+    timer keep(
+        on, [](void*) {}, nullptr);
+    REQUIRE_FALSE(keep.arm(within(1h)));
+    std::atomic<int> seen{0};
+    std::size_t before = 0;
+    std::size_t after = 0;
+    std::thread other([&] {
+        before = thole::test::allocations();
+        for (int round = 0; round < rounds; ++round) {
+            for (int i = 0; i < each; ++i) {
+                on.post([&seen] { seen.fetch_add(1); });
+            }
+            while (seen.load() < (round + 1) * each) {
+                std::this_thread::yield();
+            }
+        }
+        after = thole::test::allocations();
+        on.stop();
+    });
+    CHECK(on.run().value() == static_cast<std::size_t>(rounds * each));
+    other.join();
+    CHECK(after - before <= 64 + 4);  // of 30,000; the first 64 posts have no slab
+}
+
+struct cannot_be_copied {
+    cannot_be_copied() = default;
+    cannot_be_copied(const cannot_be_copied& /*from*/) { throw 1; }
+    void operator()() const {}
+    std::byte content[64] = {};
+};
+struct great_and_cannot_be_copied : cannot_be_copied {
+    std::byte more[1024] = {};
+};
+
+template <class F>
+int posts_that_throw(loop& on) {
+    const F function;
+    int thrown = 0;
+    for (int i = 0; i < 1000; ++i) {
+        try {
+            on.post(function);
+        } catch (int) {
+            ++thrown;
+        }
+    }
+    return thrown;
+}
+
+THOLE_TEST("a function that cannot be kept leaves its memory", "[recycling][throws]") {
+    needs_recycling();
+    sim_loop on;
+    int thrown = 0;
+    const auto all = [&]() -> task<> {
+        thrown += posts_that_throw<cannot_be_copied>(on);
+        thrown += posts_that_throw<great_and_cannot_be_copied>(on);
+        co_await sleep_for(1ms);
+    };
+    CHECK(on.block_on(steady_state([&] { return all(); })).value() == 0);
+    CHECK(thrown == 150 * 2000);
+    const std::size_t before = thole::test::allocations();
+    CHECK(posts_that_throw<cannot_be_copied>(on) == 1000);  // from outside of run()
+    CHECK(thole::test::allocations() - before <= 64 + 4);
 }
 
 using sockets = std::pair<thole::tcp::socket, thole::tcp::socket>;
