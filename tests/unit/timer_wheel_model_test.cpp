@@ -104,10 +104,11 @@ struct model {
             REQUIRE(due[node].due <= now);  // never early
             due.erase(node);
         }
-        for (const auto& [node, when] : due) {
-            REQUIRE(node->armed());
-            REQUIRE(when.latest > now);
-        }
+        // One assertion for all: a million of them would take most of the time.
+        const bool none_late = std::ranges::all_of(due, [this](const auto& each) {
+            return each.first->armed() && each.second.latest > now;
+        });
+        REQUIRE(none_late);
         REQUIRE(wheel.empty() == due.empty());
         if (!due.empty()) {
             std::int64_t first = std::numeric_limits<std::int64_t>::max();
