@@ -53,12 +53,15 @@ public:
         std::allocator<thole::timer>().deallocate(all_, size_);
     }
     void arm(std::size_t i, std::uint32_t ms) {
-        due[i] = ms;
+        if (ms < never_in_a_run) {  // else it would be a miss of the cache that other peers lack
+            due[i] = ms;
+        }
         static_cast<void>(all_[i].arm(thole::at(after(ms))));
     }
     void rearm(std::size_t i, std::uint32_t ms) { arm(i, ms); }
     void cancel(std::size_t i) { all_[i].disarm(); }
 
+    static constexpr std::uint32_t never_in_a_run = 600'000;
     // For the count of early ones: no part of the timers, and there before they are.
     static inline std::vector<std::uint32_t> due;
 
