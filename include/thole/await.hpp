@@ -80,6 +80,9 @@ public:
         if (by != nullptr && this->what == verb::accept) {
             return detail::begin_awaited_accept(*this, *by);
         }
+        if (by != nullptr && this->what == verb::connect) {
+            return detail::begin_awaited_connect(*this, *by);
+        }
         return detail::begin_awaited(*this, by);
     }
 

@@ -39,6 +39,8 @@ public:
             detail::begin_callback_write(*this);
         } else if (this->what == verb::accept) {
             detail::begin_callback_accept(*this);
+        } else if (this->what == verb::connect) {
+            detail::begin_callback_connect(*this);
         } else {
             detail::begin_callback(*this);
         }

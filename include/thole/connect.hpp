@@ -5,10 +5,12 @@
 
 #include <chrono>
 #include <type_traits>
+#include <utility>
 
 #include <thole/await.hpp>
 #include <thole/deadline.hpp>
 #include <thole/endpoint.hpp>
+#include <thole/loop.hpp>
 #include <thole/operation.hpp>
 #include <thole/result.hpp>
 #include <thole/socket.hpp>
@@ -36,9 +38,24 @@ public:
                deadline until) noexcept {
         prepare(on, target, options, until);
     }
-    THOLE_API void prepare(loop& on, const endpoint& target, const connect_options& options = {},
-                           deadline until = {}) noexcept;
-    [[nodiscard]] THOLE_API result<socket> take() noexcept;
+    void prepare(loop& on, const endpoint& target, const connect_options& options = {},
+                 deadline until = {}) noexcept {
+        made_.close();
+        reset(verb::connect, nullptr, until);
+        on_ = on.core();
+        target_ = target;
+        options_ = options;
+        length = 0;
+        connected = false;
+    }
+    [[nodiscard]] result<socket> take() noexcept {
+        state = nullptr;
+        if (error != 0) [[unlikely]] {
+            made_.close();
+            return unexpected(failure());
+        }
+        return std::move(made_);
+    }
 
     /// Where it connects to.
     [[nodiscard]] const endpoint& target() const noexcept { return target_; }
@@ -47,7 +64,10 @@ public:
 
 protected:
     /// What take() gives, also where it was made and the sending failed.
-    [[nodiscard]] THOLE_API socket take_made() noexcept;
+    [[nodiscard]] socket take_made() noexcept {
+        state = nullptr;
+        return std::move(made_);
+    }
 
 private:
     friend struct detail::loop_core;

@@ -233,9 +233,11 @@ THOLE_API void begin_callback(operation& op) noexcept;
 THOLE_API void begin_callback_read(operation& op) noexcept;
 THOLE_API void begin_callback_receive(operation& op) noexcept;
 THOLE_API void begin_callback_write(operation& op) noexcept;
-/// And for an accept.
+/// And for an accept and a connect.
 [[nodiscard]] THOLE_API bool begin_awaited_accept(operation& op, promise_base& by) noexcept;
+[[nodiscard]] THOLE_API bool begin_awaited_connect(operation& op, promise_base& by) noexcept;
 THOLE_API void begin_callback_accept(operation& op) noexcept;
+THOLE_API void begin_callback_connect(operation& op) noexcept;
 
 /// Where an operation was prepared just before, the compiler knows the answers.
 [[nodiscard]] inline bool reads_one_buffer(const operation& op) noexcept {

@@ -16,6 +16,15 @@
 #include <thole/result.hpp>
 #include <thole/transfer.hpp>
 
+namespace thole::detail {
+
+/// How a connection is given up: by the system's own end, a FIN as a rule, or by a reset.
+enum class farewell : bool { usual, reset };
+/// A handle lets go of its state.
+THOLE_API void close(socket_state& state, farewell how = farewell::usual) noexcept;
+
+}  // namespace thole::detail
+
 namespace thole::tcp {
 
 class connect_op;
@@ -42,19 +51,10 @@ public:
     socket() noexcept = default;
     socket(socket&& other) noexcept : state_(std::exchange(other.state_, nullptr)) {}
     socket& operator=(socket&& other) noexcept {
-        if (this != &other) {
-            if (state_ != nullptr) {
-                close();
-            }
-            state_ = std::exchange(other.state_, nullptr);
-        }
+        replace(std::exchange(other.state_, nullptr));
         return *this;
     }
-    ~socket() {
-        if (state_ != nullptr) {
-            close();
-        }
-    }
+    ~socket() { replace(nullptr); }
 
     /// Some bytes: waits until there are any, gives how many it put at the front of `buffer`. An
     /// empty buffer gives 0 at once. End: errc::end_of_stream once the peer has finished sending
@@ -137,7 +137,7 @@ public:
     /// At once: cancels what is pending (it finishes in a later turn with errc::closed, a write
     /// with the bytes that the kernel took) and gives the connection up. What the kernel has taken
     /// is still sent, unless bytes were left unread, which makes it a reset. Again: nothing.
-    THOLE_API void close() noexcept;
+    void close() noexcept { replace(nullptr); }
     /// Like close(), but with a reset on the wire: what was not yet sent is dropped, and the peer
     /// sees connection_reset (RFC 9293 §3.10.5).
     THOLE_API void abort() noexcept;
@@ -231,6 +231,12 @@ private:
     friend class detached_socket;
     friend struct detail::loop_core;
     explicit socket(detail::socket_state* state) noexcept : state_(state) {}
+    // The handle's address goes nowhere, so that compilers see through moves.
+    void replace(detail::socket_state* with) noexcept {
+        if (detail::socket_state* before = std::exchange(state_, with)) {
+            detail::close(*before);
+        }
+    }
 
     detail::socket_state* state_ = nullptr;
 };

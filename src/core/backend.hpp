@@ -43,14 +43,18 @@ inline constexpr std::uint8_t bound = 32;                // POSIX: to a port of 
 // 64 and 128 are the backend's own.
 }  // namespace mark
 
+// A place in the ring of a loop's open sockets.
+struct socket_link {
+    socket_link* next = nullptr;
+    socket_link* prev = nullptr;
+};
+
 // The core's half of a socket. Each backend derives its own state from it. The core keeps the list
 // of a loop's open states; a state leaves it when it is closed.
-struct socket_state {
+struct socket_state : socket_link {
     loop_core* core = nullptr;  // null: the loop is gone, the handle that is left frees the state
-    socket_state* next = nullptr;
-    socket_state* prev = nullptr;
-    operation_queue reading;  // wait_readable, peek, receive, read, read_exactly, accept
-    operation_queue writing;  // connect, write, write_some
+    operation_queue reading;    // wait_readable, peek, receive, read, read_exactly, accept
+    operation_queue writing;    // connect, write, write_some
     socket_kind kind;
     std::uint8_t times = 0;  // its default times' place in the loop's table; 0: it has none
     std::uint8_t marks = mark::asks | mark::submitted;
@@ -96,7 +100,6 @@ enum class request : std::uint8_t {
     get_keep_alive,  // → keep_alive
     connected_for,   // → time
     release,         // nothing is pending; value: blocking → native, which is the caller's
-    reset_on_close,  // the close that follows is a reset on the wire
 };
 
 // The system's switches and numbers: each platform has a table of them (options.cpp).
@@ -198,12 +201,12 @@ public:
     // report it; nothing else may be concluded (R2: what CancelIoEx says decides nothing).
     [[nodiscard]] virtual bool cancel(operation& op) = 0;
 
-    // Never blocks. The core has cancelled every operation; those that were not given back will
-    // still be reported. The state is the backend's from here on: handle and memory go when the
-    // kernel has said its last word on each operation (IOCP, io_uring), or at once (reactor: what
-    // its poller still says of them is known by the generation). Parked inbound connections are
-    // closed.
-    virtual void close(socket_state* state) = 0;
+    // Never blocks; `reset`: a reset on the wire. The core has cancelled every operation; those
+    // that were not given back will still be reported. The state is the backend's from here on:
+    // handle and memory go when the kernel has said its last word on each operation (IOCP,
+    // io_uring), or at once (reactor: what its poller still says of them is known by the
+    // generation). Parked inbound connections are closed.
+    virtual void close(socket_state* state, farewell how) = 0;
 
     // Waits until something finished, wake() was called or `until` has come, whichever is first;
     // does not block when `until` has passed (time_point::min() asks for that); may return early

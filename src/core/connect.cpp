@@ -12,14 +12,21 @@ namespace detail {
 
 namespace {
 
-bool is_sound(const tcp::connect_options& options) noexcept {
+bool asks_nothing(const tcp::connect_options& options) noexcept {
+    return !options.local && !options.no_delay && options.send_buffer == 0 &&
+           options.receive_buffer == 0 && options.user_timeout.count() == 0;
+}
+
+bool is_sound(const tcp::connect_options& options, const endpoint& target) noexcept {
     constexpr std::chrono::milliseconds most{std::numeric_limits<int>::max()};
     return options.send_buffer >= 0 && options.receive_buffer >= 0 &&
-           options.user_timeout.count() >= 0 && options.user_timeout <= most;
+           options.user_timeout.count() >= 0 && options.user_timeout <= most &&
+           (!options.local || options.local.family() == target.family());
 }
 
 // What must be set before the first SYN; zero is not set.
-std::error_code set_options(socket_state* state, const tcp::connect_options& options) noexcept {
+THOLE_APART std::error_code set_up(socket_state* state,
+                                   const tcp::connect_options& options) noexcept {
     const struct {
         socket_option which;
         int value;
@@ -36,7 +43,11 @@ std::error_code set_options(socket_state* state, const tcp::connect_options& opt
             }
         }
     }
-    return {};
+    if (!options.local) {
+        return {};
+    }
+    control_request asked{request::bind, options.local};
+    return loop_core::control(state, asked);
 }
 
 }  // namespace
@@ -45,24 +56,24 @@ std::error_code set_options(socket_state* state, const tcp::connect_options& opt
 bool loop_core::prepare_connect(operation& op) noexcept {
     auto& attempt = static_cast<tcp::connect_op&>(op);
     endpoint& target = attempt.target_;
-    const endpoint& local = attempt.options_.local;
-    if (!target || target.port() == 0 || !is_sound(attempt.options_) ||
-        (local && local.family() != target.family())) {
+    const bool plain = asks_nothing(attempt.options_);
+    if (!target || target.port() == 0 || !(plain || is_sound(attempt.options_, target)))
+        [[unlikely]] {
         settle_error(op, raw_of(std::errc::invalid_argument));
         return false;
     }
-    if (target.is_unspecified()) {  // R43: the same on every platform
+    if (target.bytes()[0] == 0 && target.is_unspecified()) {  // R43: the same on every platform
         target = endpoint::loopback(target.family(), target.port());
     }
     std::error_code failed;
-    attempt.made_ = tcp::socket(open({socket_role::stream, target.family()}, failed));
-    op.state = attempt.made_.state();
-    if (!failed) {
-        failed = set_options(op.state, attempt.options_);
-    }
-    if (!failed && local) {
-        control_request asked{request::bind, local};
-        failed = control(op.state, asked);
+    op.state = network->open({socket_role::stream, target.family()}, failed);
+    if (op.state != nullptr) [[likely]] {
+        enlist(*op.state);
+        attempt.made_ = tcp::socket(op.state);
+        if (plain) [[likely]] {
+            return true;
+        }
+        failed = set_up(op.state, attempt.options_);
     }
     if (failed) {
         settle_code(op, failed);
@@ -73,31 +84,6 @@ bool loop_core::prepare_connect(operation& op) noexcept {
 }  // namespace detail
 
 namespace tcp {
-
-void connect_op::prepare(loop& on, const endpoint& target, const connect_options& options,
-                         deadline until) noexcept {
-    made_.close();
-    reset(verb::connect, nullptr, until);
-    on_ = on.core();
-    target_ = target;
-    options_ = options;
-    length = 0;
-    connected = false;
-}
-
-result<socket> connect_op::take() noexcept {
-    state = nullptr;
-    if (const std::error_code failed = outcome()) {
-        made_.close();
-        return unexpected(failed);
-    }
-    return std::move(made_);
-}
-
-socket connect_op::take_made() noexcept {
-    state = nullptr;
-    return std::move(made_);
-}
 
 void connect_with_data_op::prepare(loop& on, const endpoint& target, const_bytes data,
                                    const connect_options& options, deadline until) noexcept {

@@ -10,15 +10,9 @@
 
 namespace thole::detail {
 
-inline void close_state(socket_state*& handle) noexcept {
-    socket_state* state = std::exchange(handle, nullptr);
-    if (state == nullptr) {
-        return;
-    }
-    if (state->core == nullptr) {
-        delete state;  // its loop is gone
-    } else {
-        state->core->close(state);
+inline void close_state(socket_state*& handle, farewell how = farewell::usual) noexcept {
+    if (socket_state* state = std::exchange(handle, nullptr)) {
+        close(*state, how);
     }
 }
 

@@ -89,8 +89,10 @@ struct loop_core {
     // The plain read, which is pending then, and the plain write: true: it has finished.
     void stand(operation& op, std::uint8_t as) noexcept;
     [[nodiscard]] bool offer(operation& op) noexcept;
-    // An accept: true: it has finished.
+    // An accept and a connect: true: it has finished.
     [[nodiscard]] bool accept(operation& op) noexcept;
+    [[nodiscard]] bool connect(operation& op) noexcept;
+    [[nodiscard]] static loop_core* connecting(const operation& op) noexcept;
     // True: the network has taken it.
     template <bool Writing>
     [[nodiscard]] static bool hand_over(operation& op) noexcept;
@@ -147,23 +149,27 @@ struct loop_core {
     void retire() noexcept;
     void enlist(socket_state& state) noexcept {
         state.core = this;
-        state.prev = nullptr;
-        state.next = sockets;
-        if (sockets != nullptr) {
-            sockets->prev = &state;
-        }
-        sockets = &state;
+        link(state);
+    }
+    void link(socket_state& state) noexcept {
+        socket_link* first = sockets.next;
+        state.prev = &sockets;
+        state.next = first;
+        first->prev = &state;
+        sockets.next = &state;
     }
     [[nodiscard]] socket_state* open(socket_kind kind, std::error_code& error) noexcept;
     [[nodiscard]] socket_state* adopt(const loose_socket& loose, std::error_code& error) noexcept;
     // An accept has its socket: this one of the loop, or one that arrived at the backend's queue.
     void give(operation& op, socket_state& made) noexcept {
-        enlist(made);
+        link(made);
         static_cast<tcp::accept_op&>(op).made_ = tcp::socket(&made);
         settle_done(op);
     }
     void give(operation& op, const loose_socket& arrived) noexcept;
-    void close(socket_state* state) noexcept;
+    void close(socket_state& state, farewell how) noexcept;
+    THOLE_APART void close_busy(socket_state& state, farewell how) noexcept;
+    void unlist(socket_state& state, farewell how) noexcept;
     [[nodiscard]] bool prepare_connect(operation& op) noexcept;
     [[nodiscard]] static std::error_code control(socket_state* state,
                                                  control_request& asked) noexcept;
@@ -200,7 +206,7 @@ struct loop_core {
     bool closing = false;
     bool watched = false;         // another loop waits on the network's handle
     unsigned forks = fork_count;  // or never_forked: not to be used
-    socket_state* sockets = nullptr;
+    socket_link sockets{&sockets, &sockets};
     promise_base* roots = nullptr;
     scope* scopes = nullptr;  // the youngest first
     std::thread::id thread{};

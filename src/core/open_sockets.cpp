@@ -56,6 +56,7 @@ void loop_core::give(operation& op, const loose_socket& arrived) noexcept {
     }
     std::error_code failed;
     if (socket_state* made = network->adopt(arrived, failed)) {
+        made->core = this;
         give(op, *made);
     } else {
         settle_code(op, failed);
@@ -73,23 +74,37 @@ std::error_code loop_core::control(socket_state* state, control_request& asked) 
     return core.network->control(*state, asked);
 }
 
-void loop_core::close(socket_state* state) noexcept {
-    if (!state->reading.empty()) {
-        cancel_all(state->reading, reason::closed);
-    }
-    if (!state->writing.empty()) {
-        cancel_all(state->writing, reason::closed);
-    }
-    times.give_back(state->times);
-    if (state->prev != nullptr) {
-        state->prev->next = state->next;
+void close(socket_state& state, farewell how) noexcept {
+    if (state.core != nullptr) [[likely]] {
+        state.core->close(state, how);
     } else {
-        sockets = state->next;
+        delete &state;  // its loop is gone
     }
-    if (state->next != nullptr) {
-        state->next->prev = state->prev;
+}
+
+inline void loop_core::unlist(socket_state& state, farewell how) noexcept {
+    state.prev->next = state.next;
+    state.next->prev = state.prev;
+    network->close(&state, how);
+}
+
+void loop_core::close(socket_state& state, farewell how) noexcept {
+    // Without these marks nothing stands in its queues.
+    const bool busy = state.has(mark::timed | mark::receive | mark::submitted);
+    assert(busy || (state.reading.empty() && state.writing.empty() && state.times == 0));
+    // R78: in a child the connection is the parent's too.
+    if (busy || (how == farewell::reset && !fit())) [[unlikely]] {
+        close_busy(state, fit() ? how : farewell::usual);
+    } else {
+        unlist(state, how);
     }
-    network->close(state);
+}
+
+void loop_core::close_busy(socket_state& state, farewell how) noexcept {
+    cancel_all(state.reading, reason::closed);
+    cancel_all(state.writing, reason::closed);
+    times.give_back(state.times);
+    unlist(state, how);
 }
 
 // Whatever is queued is given up, and what that gives up in turn queues.
@@ -131,9 +146,10 @@ void loop_core::shut_down() noexcept {
             op = locals.after(*op);
         }
     }
-    for (socket_state* state = sockets; state != nullptr; state = state->next) {
-        cancel_all(state->reading, reason::closed);
-        cancel_all(state->writing, reason::closed);
+    for (socket_link* link = sockets.next; link != &sockets; link = link->next) {
+        auto& state = static_cast<socket_state&>(*link);
+        cancel_all(state.reading, reason::closed);
+        cancel_all(state.writing, reason::closed);
     }
     while (wheel.take_any() != nullptr) {  // only lone timers are left in it
         --pending;
@@ -149,15 +165,13 @@ void loop_core::shut_down() noexcept {
     discard_ready();
     destroy_tasks();
     discard_ready();
-    while (sockets != nullptr) {  // handles that outlive the loop own the memory from here on
-        socket_state* state = sockets;
-        sockets = state->next;
-        if (sockets != nullptr) {
-            sockets->prev = nullptr;
-        }
+    while (sockets.next != &sockets) {  // handles that outlive the loop own the memory from here on
+        auto* state = static_cast<socket_state*>(sockets.next);
+        sockets.next = state->next;
+        sockets.next->prev = &sockets;
         state->core = nullptr;
         state->set(mark::asks | mark::submitted);
-        network->close(state);
+        network->close(state, farewell::usual);
     }
     while (network->held() > 0 && goes_on(*network, done, failed)) {
     }

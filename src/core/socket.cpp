@@ -12,12 +12,7 @@ result<void> socket::shutdown_write() noexcept {
     return detail::apply(state_, {detail::request::shutdown_write});
 }
 
-void socket::close() noexcept { detail::close_state(state_); }
-
-void socket::abort() noexcept {
-    static_cast<void>(detail::apply(state_, {detail::request::reset_on_close}));
-    detail::close_state(state_);
-}
+void socket::abort() noexcept { detail::close_state(state_, detail::farewell::reset); }
 
 result<native_handle> socket::release(bool blocking) noexcept {
     if (state_ != nullptr && !(state_->reading.empty() && state_->writing.empty())) {

@@ -135,6 +135,23 @@ void callback_reading(operation& op) noexcept {
     }
 }
 
+// Whether what a task awaits may be started here, and the task go on at once if that has finished.
+bool goes_on_at_once(const loop_core* core, const promise_base& by) noexcept {
+    return core != nullptr && core == by.core && by.cancelled == reason::none && core->budget != 0;
+}
+
+template <bool (loop_core::*Start)(operation&) noexcept>
+bool await_unless_done(loop_core& core, operation& op, promise_base& by) noexcept {
+    if ((core.*Start)(op)) {
+        --core.budget;
+        op.at = stage::dispatched;
+        return false;
+    }
+    by.awaited = &op;
+    by.kind = promise_base::awaits::operation;
+    return true;
+}
+
 template <std::uint8_t As>
 bool await_reading(operation& op, promise_base& by) noexcept {
     loop_core* core = usual_loop(op, not_to_await);
@@ -177,18 +194,10 @@ bool begin_awaited_receive(operation& op, promise_base& by) noexcept {
 
 bool begin_awaited_write(operation& op, promise_base& by) noexcept {
     loop_core* core = usual_loop(op, mark::submitted);
-    if (core == nullptr || op.due < 0 || core != by.core || by.cancelled != reason::none ||
-        core->budget == 0) {
+    if (op.due < 0 || !goes_on_at_once(core, by)) {
         return await_by_network<true>(op, by);
     }
-    if (core->offer(op)) {
-        --core->budget;
-        op.at = stage::dispatched;
-        return false;
-    }
-    by.awaited = &op;
-    by.kind = promise_base::awaits::operation;
-    return true;
+    return await_unless_done<&loop_core::offer>(*core, op, by);
 }
 
 // An accept without a deadline, for which most listeners have a client at once or none.
@@ -214,17 +223,43 @@ void begin_callback_accept(operation& op) noexcept {
 
 bool begin_awaited_accept(operation& op, promise_base& by) noexcept {
     loop_core* core = accepting_loop(op);
-    if (core == nullptr || core != by.core || by.cancelled != reason::none || core->budget == 0) {
+    if (!goes_on_at_once(core, by)) {
         return begin_awaited(op, &by);
     }
-    if (core->accept(op)) {
-        --core->budget;
-        op.at = stage::dispatched;
-        return false;
+    return await_unless_done<&loop_core::accept>(*core, op, by);
+}
+
+// That of a connect which no time can have overtaken.
+loop_core* loop_core::connecting(const operation& op) noexcept {
+    loop_core* core = static_cast<const tcp::connect_op&>(op).on_;
+    return core->fit() && op.due >= 0 ? core : nullptr;
+}
+
+inline bool loop_core::connect(operation& op) noexcept {
+    assert(op.at == stage::idle);
+    op.at = stage::finished;
+    if (!prepare_connect(op) || network->submit(op)) {
+        return true;
     }
-    by.awaited = &op;
-    by.kind = promise_base::awaits::operation;
-    return true;
+    becomes_pending(op);
+    return false;
+}
+
+void begin_callback_connect(operation& op) noexcept {
+    loop_core* core = loop_core::connecting(op);
+    if (core == nullptr) {
+        begin_callback(op);
+    } else if (core->connect(op)) {
+        core->ready.push(op);
+    }
+}
+
+bool begin_awaited_connect(operation& op, promise_base& by) noexcept {
+    loop_core* core = loop_core::connecting(op);
+    if (!goes_on_at_once(core, by)) {
+        return begin_awaited(op, &by);
+    }
+    return await_unless_done<&loop_core::connect>(*core, op, by);
 }
 
 // ---- Ending.

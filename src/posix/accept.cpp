@@ -9,7 +9,7 @@ namespace thole::detail {
 namespace {
 
 // Clients that failed, in one turn (R71).
-constexpr int most_failed = 64;
+constexpr std::size_t most_failed = 64;
 
 // R52: all flags at once.
 constexpr int flags = SOCK_NONBLOCK | SOCK_CLOEXEC;
@@ -57,15 +57,18 @@ bool is_of_one_client(int raw) noexcept {
     }
 }
 
-// It comes to us registered: the loop's socket, from now on.
+// It comes to the loop registered.
 inline void reactor::welcome(operation& op, const reactor_state& door, int fd) noexcept {
+    socket_kind kind = door.kind;
+    kind.role = socket_role::stream;
     int raw = 0;
-    reactor_state* state = make(fd, {socket_role::stream, door.kind.family}, raw);
+    reactor_state* state = make(fd, kind, raw);
     if (state != nullptr) [[likely]] {
+        const std::uint32_t generation = next_generation();
         state_table::entry& place = entry_of(*state);
-        raw = watch(fd, place);
+        raw = watch(fd, generation);
         if (raw == 0) [[likely]] {
-            place.since = steps();
+            place = {state, generation, steps()};
             core().give(op, *state);
             return;
         }
@@ -75,44 +78,65 @@ inline void reactor::welcome(operation& op, const reactor_state& door, int fd) n
 
 void reactor::turn_away(operation& op, int fd, reactor_state* state, int raw) noexcept {
     if (state != nullptr) {
-        states_.remove(fd);
         discard(*state);
     }
     socket_methods.close(static_cast<std::uintptr_t>(fd));
     settle_error(op, decode(op.what, raw));
 }
 
-progress reactor::start_accept(operation& op, reactor_state& door) noexcept {
-    if (!door.has(mark::asks) || !door.reading.empty()) {
-        return progress::wait_readable;  // in order
+inline progress reactor::finish_accept(operation& op, reactor_state& door) noexcept {
+    if (op.what != verb::accept) [[unlikely]] {
+        return accept_detached(op, door.fd) >= 0 ? progress::done : accept_failed(op, door);
     }
-    return finish_accept(op, door);
+    const int fd = sys::accept4(door.fd, nullptr, nullptr, flags);
+    if (fd < 0) [[unlikely]] {
+        return accept_failed(op, door);
+    }
+    welcome(op, door, fd);
+    return progress::done;
 }
 
-progress reactor::finish_accept(operation& op, reactor_state& door) noexcept {
-    for (int failed = 0; failed < most_failed; ++failed) {
-        if (op.what == verb::accept) [[likely]] {
-            const int fd = sys::accept4(door.fd, nullptr, nullptr, flags);
-            if (fd >= 0) [[likely]] {
-                welcome(op, door, fd);
-                return progress::done;
-            }
-        } else if (accept_detached(op, door.fd) >= 0) {
-            return progress::done;
-        }
-        if (errno == EAGAIN || errno == EWOULDBLOCK) {
-            door.clear(mark::asks);
-            return progress::wait_readable;
-        }
-        if (!is_of_one_client(errno)) {
-            // No descriptor or no memory: the client stays in the system's queue, and the next
-            // accept asks again, since the listener stays readable (I8, R69).
-            settle_error(op, decode(op.what, errno));
-            return progress::done;
-        }
+// `count` is that of the clients in a row that failed.
+progress reactor::accept_failed(operation& op, reactor_state& door) noexcept {
+    const int raw = errno;
+    if (raw == EAGAIN || raw == EWOULDBLOCK) {
+        op.count = 0;
+        door.clear(mark::asks);
+        return progress::wait_readable;
     }
+    if (!is_of_one_client(raw)) {
+        // No descriptor or no memory: the client stays in the system's queue, and the next accept
+        // asks again, since the listener stays readable (I8, R69).
+        settle_error(op, decode(op.what, raw));
+        return progress::done;
+    }
+    if (++op.count < most_failed) {
+        return finish_accept(op, door);
+    }
+    op.count = 0;
     door.set(mark::again);
     return progress::wait_readable;
+}
+
+bool reactor::submit_accept(operation& op, reactor_state& door) {
+    const bool asks = door.has(mark::asks) && door.reading.empty();  // in order
+    return (asks && finish_accept(op, door) == progress::done) || wait_for(op);
+}
+
+// R71: as many as wait, up to a bound; what is left is told again.
+void reactor::serve_accepts(reactor_state& state, completions& finished) {
+    constexpr int most = 64;
+    for (int served = 0; operation* op = state.reading.front(); ++served) {
+        if (served == most) {
+            state.set(mark::again);
+        }
+        if (served == most || finish_accept(*op, state) != progress::done) {
+            pause(state);
+            return;
+        }
+        leave(*op, state);
+        finished.push(*op);
+    }
 }
 
 }  // namespace thole::detail

@@ -40,6 +40,15 @@ bool is_ephemeral(std::uint16_t port) noexcept {
     return port >= range.first && port <= range.last;
 }
 
+THOLE_APART bool names_itself(const native_state& state, const endpoint& target) noexcept {
+    endpoint own;
+    if (local_name(state.fd, own) == 0 && own == target) {
+        static_cast<void>(reset_on_close(state.fd));
+        return true;
+    }
+    return false;
+}
+
 progress refuse(operation& op, int raw) noexcept {
     settle_refused(op, raw);
     return progress::done;
@@ -86,15 +95,7 @@ void settle_refused(operation& op, int raw) noexcept {
 
 // Whether the target is of this machine our own name tells, so it is asked only for such ports.
 bool is_to_itself(const native_state& state, const endpoint& target) noexcept {
-    if (!state.has(mark::bound) && !is_ephemeral(target.port())) {
-        return false;
-    }
-    endpoint own;
-    if (local_name(state.fd, own) == 0 && own == target) {
-        static_cast<void>(reset_on_close(state.fd));
-        return true;
-    }
-    return false;
+    return (state.has(mark::bound) || is_ephemeral(target.port())) && names_itself(state, target);
 }
 
 // The system says how much it took, or only that it goes on; made is the connection in neither
@@ -126,7 +127,9 @@ bool is_made_in_spite_of(int raw, native_state& state) noexcept {
     return true;
 }
 
-progress start_connect(operation& op, reactor_state& state) noexcept {
+namespace {
+
+inline progress start_connect(operation& op, reactor_state& state) noexcept {
     const int raw = begin(op, state.fd);
     if (raw == 0) {
         return made(op, state);
@@ -139,7 +142,7 @@ progress start_connect(operation& op, reactor_state& state) noexcept {
 }
 
 // R53: it was registered after it had begun, so that a plain event "writable" is the connection.
-progress finish_connect(operation& op, reactor_state& state, std::uint32_t events) noexcept {
+inline progress finish_connect(operation& op, reactor_state& state, std::uint32_t events) noexcept {
     if (static_cast<tcp::connect_op&>(op).connected) {  // the rest of what it was given to send
         return finish_write(op, state);
     }
@@ -158,6 +161,50 @@ progress finish_connect(operation& op, reactor_state& state, std::uint32_t event
         return progress::wait_writable;
     }
     return made(op, state);
+}
+
+}  // namespace
+
+// Registered once it has begun, and only then (R53).
+bool reactor::submit_connect(operation& op, reactor_state& state) {
+    bool& connected = static_cast<tcp::connect_op&>(op).connected;
+    const progress at = start_connect(op, state);
+    if (at == progress::done && !connected) {
+        return true;
+    }
+    if (const int failed = reactor::attach(state)) [[unlikely]] {
+        connected = false;
+        settle_error(op, decode(op.what, failed));
+        return true;
+    }
+    if (connected) {
+        since(state) = steps();
+    }
+    if (at == progress::done) {
+        return true;
+    }
+    state.writing.push_alone(op);
+    state.set(mark::submitted);
+    pause(state);
+    return false;
+}
+
+// It stands there alone, for its socket is its own.
+void reactor::serve_connect(operation& op, reactor_state& state, std::uint32_t events,
+                            completions& finished) {
+    bool& connected = static_cast<tcp::connect_op&>(op).connected;
+    const bool before = connected;
+    const progress at = finish_connect(op, state, events);
+    if (connected && !before) {
+        since(state) = steps();
+    }
+    if (at != progress::done) {
+        pause(state);
+        return;
+    }
+    state.writing.remove_alone();
+    state.clear(mark::submitted);
+    finished.push_done(op);
 }
 
 }  // namespace thole::detail

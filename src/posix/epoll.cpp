@@ -18,12 +18,11 @@ constexpr int batch = 256;
 constexpr std::uint32_t everything = EPOLLIN | EPOLLOUT | EPOLLPRI | EPOLLRDHUP | EPOLLET;
 
 // What an event brings back: an entry of the table, and what that must say for the socket to be the
-// one that was registered (R66, R67). 0 is an empty entry's generation, the last one the waker's,
-// whose entry stays empty.
+// one that was registered (R66, R67). 0 is an empty entry's generation; the waker's is no other's,
+// and its entry stays empty.
 constexpr std::uint64_t note_of(int fd, std::uint32_t generation) noexcept {
     return (std::uint64_t{static_cast<std::uint32_t>(fd)} << 32) | generation;
 }
-constexpr std::uint32_t waker_generation = std::numeric_limits<std::uint32_t>::max();
 
 class epoll_reactor final : public reactor {
 public:
@@ -42,7 +41,7 @@ public:
     std::error_code waitable(std::uintptr_t& handle) override;
 
 private:
-    int watch(int fd, state_table::entry& place) noexcept override;
+    int watch(int fd, std::uint32_t generation) noexcept override;
     void unwatch(reactor_state& state) noexcept override;
     void tell_again(reactor_state& state) noexcept override;
     [[nodiscard]] int show_set() noexcept;
@@ -54,8 +53,7 @@ private:
     [[nodiscard]] bool register_all() noexcept;  // false: some socket would be deaf
 
     int set_ = -1;
-    int outside_ = -1;  // a set of one, the other: it stays when that is made anew
-    std::uint32_t generation_ = 0;
+    int outside_ = -1;      // a set of one, the other: it stays when that is made anew
     unsigned orphans_ = 0;  // events of sockets that are closed
 #if defined(THOLE_HAVE_EPOLL_PWAIT2)
     bool precise_ = true;  // the kernel has epoll_pwait2
@@ -87,16 +85,8 @@ int epoll_reactor::apply(int what, int fd, std::uint32_t interest,
 }
 
 // Once for the socket's life, for both directions.
-int epoll_reactor::watch(int fd, state_table::entry& place) noexcept {
-    if (++generation_ == waker_generation) [[unlikely]] {
-        generation_ = 1;
-    }
-    place.generation = generation_;
-    const int failed = apply(EPOLL_CTL_ADD, fd, everything, generation_);
-    if (failed != 0) [[unlikely]] {
-        place.generation = 0;
-    }
-    return failed;
+int epoll_reactor::watch(int fd, std::uint32_t generation) noexcept {
+    return apply(EPOLL_CTL_ADD, fd, everything, generation);
 }
 
 void epoll_reactor::unwatch(reactor_state& state) noexcept {

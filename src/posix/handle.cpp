@@ -154,8 +154,6 @@ int control_handle(int fd, control_request& asked) noexcept {
         return set_keep_alive(fd, asked.keep_alive);
     case request::get_keep_alive:
         return get_keep_alive(fd, asked.keep_alive);
-    case request::reset_on_close:
-        return reset_on_close(fd);
     case request::connected_for:  // the backend knows, and does
     case request::release:
         break;

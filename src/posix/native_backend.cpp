@@ -48,9 +48,10 @@ int native_backend::open_waker() noexcept {
 
 socket_state* native_backend::open(socket_kind kind, std::error_code& error) {
     const int fd = open_handle(kind, sockets_ == mode::blocking);
-    int failed = errno;
+    int failed = 0;
     native_state* state = fd < 0 ? nullptr : take(fd, kind, failed);
-    if (state == nullptr) {
+    if (state == nullptr) [[unlikely]] {
+        failed = fd < 0 ? errno : failed;
         if (fd >= 0) {
             close_handle(fd);
         }
@@ -86,7 +87,7 @@ native_state* native_backend::welcome(int fd, socket_kind kind, int& failed) noe
     if (failed != 0) {
         static_cast<void>(detach(*state));
         state->fd = -1;
-        close(state);
+        close(state, farewell::usual);
         return nullptr;
     }
     note_connected(*state);

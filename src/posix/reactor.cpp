@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #include "posix/reactor.hpp"
 
+#include <algorithm>
 #include <cstdlib>
 #include <utility>
 
@@ -16,24 +17,32 @@ reactor_state& state_of(const operation& op) noexcept {
     return static_cast<reactor_state&>(*op.state);
 }
 
+THOLE_APART void close_with_reset(int fd) noexcept {
+    static_cast<void>(reset_on_close(fd));
+    close_handle(fd);
+}
+
 }  // namespace
 
 // ---- The table.
 
 state_table::~state_table() { std::free(entries_); }
 
-bool state_table::grow(std::size_t fd) noexcept {
-    const std::size_t size = fd + fd / 2 + 16;
+int state_table::grow(std::size_t fd) noexcept {
+    if (fd >= most_) {
+        return EMFILE;  // R73
+    }
+    const std::size_t size = std::min(fd + fd / 2 + 16, most_);
     auto* grown = static_cast<entry*>(std::realloc(entries_, size * sizeof(entry)));
     if (grown == nullptr) {
-        return false;
+        return ENOMEM;
     }
     for (std::size_t i = size_; i < size; ++i) {
         grown[i] = {};
     }
     entries_ = grown;
     size_ = size;
-    return true;
+    return 0;
 }
 
 // ---- Sockets.
@@ -50,17 +59,23 @@ int reactor::open_waker() noexcept {
     if (const int failed = native_backend::open_waker()) {
         return failed;
     }
-    if (waker() >= limit_) {
-        return EMFILE;
-    }
-    return states_.cover(waker()) ? 0 : ENOMEM;
+    return states_.cover(waker());
 }
 
 native_state* reactor::take(int fd, socket_kind kind, int& failed) noexcept {
-    return make(fd, kind, failed);
+    reactor_state* state = make(fd, kind, failed);
+    if (state != nullptr) {
+        entry_of(*state) = {state, 0, 0};
+    }
+    return state;
 }
 
-int reactor::attach(native_state& state) noexcept { return watch(state.fd, entry_of(state)); }
+int reactor::attach(native_state& state) noexcept {
+    const std::uint32_t generation = next_generation();
+    const int failed = watch(state.fd, generation);
+    entry_of(state).generation = failed == 0 ? generation : 0;
+    return failed;
+}
 
 int reactor::detach(native_state& state) noexcept {
     unwatch(static_cast<reactor_state&>(state));
@@ -70,36 +85,42 @@ int reactor::detach(native_state& state) noexcept {
 
 std::uint32_t& reactor::since(const native_state& state) noexcept { return entry_of(state).since; }
 
-void reactor::close(socket_state* socket) {
+// No deregistration before: the last descriptor's end does it, and where it was not the last the
+// generation tells (R67).
+void reactor::close(socket_state* socket, farewell how) {
     auto* state = static_cast<reactor_state*>(socket);
-    if (state->fd >= 0) {
-        states_.remove(state->fd);
-        // No deregistration before: the last descriptor's end does it, and where it was not the
-        // last the generation tells (R67).
-        static_cast<void>(sys::close(std::exchange(state->fd, -1)));  // R68
+    const int fd = state->fd;
+    if (fd < 0 || state->core == nullptr || !keeps(*state)) [[unlikely]] {
+        close_apart(*state, how);
+        return;
     }
-    if (state->core != nullptr) {  // else it is the handle's
-        discard(*state);
+    states_.remove(fd);
+    if (how == farewell::reset) {
+        close_with_reset(fd);
+    } else {
+        static_cast<void>(sys::close(fd));  // R68
+    }
+}
+
+void reactor::close_apart(reactor_state& state, farewell how) noexcept {
+    if (const int fd = std::exchange(state.fd, -1); fd >= 0) {
+        states_.remove(fd);
+        how == farewell::reset ? close_with_reset(fd) : close_handle(fd);
+    }
+    if (state.core != nullptr) {  // else it is the handle's
+        discard(state);
     }
 }
 
 // ---- Operations.
 
-// An operation waits for the poller.
-inline void reactor::pause(reactor_state& state) noexcept {
-    if (state.has(mark::again)) {
-        state.clear(mark::again);
-        tell_again(state);
-    }
-}
-
 bool reactor::submit(operation& op) {
     reactor_state& state = state_of(op);
     if (is_accept(op.what)) {
-        return start_accept(op, state) == progress::done || wait_for(state.reading, op);
+        return submit_accept(op, state);
     }
     if (op.what == verb::connect) {
-        return begin_connect(op, state) == progress::done || wait_for(state.writing, op);
+        return submit_connect(op, state);
     }
     return submit_transfer(op, state);
 }
@@ -107,9 +128,9 @@ bool reactor::submit(operation& op) {
 bool reactor::submit_transfer(operation& op, reactor_state& state) {
     if (is_write(op.what)) {
         state.clear(mark::submitted);
-        return finish_write(op, state) == progress::done || wait_for(state.writing, op);
+        return finish_write(op, state) == progress::done || wait_for(op);
     }
-    return start_read(op, state) == progress::done || wait_for(state.reading, op);
+    return start_read(op, state) == progress::done || wait_for(op);
 }
 
 // There is nearly always room, so the system is asked at once.
@@ -119,13 +140,14 @@ std::ptrdiff_t reactor::send_now(socket_state& socket, const void* bytes, std::s
 
 bool reactor::submit_rest(operation& op, std::ptrdiff_t offered) {
     reactor_state& state = state_of(op);
-    return write_rest(op, state, offered) == progress::done || wait_for(state.writing, op);
+    return write_rest(op, state, offered) == progress::done || wait_for(op);
 }
 
-bool reactor::wait_for(operation_queue& queue, operation& op) noexcept {
+bool reactor::wait_for(operation& op) noexcept {
     reactor_state& state = state_of(op);
-    queue.push(op);
-    state.set(uses_writing(op.what) ? mark::submitted : mark::reader);
+    const bool writes = uses_writing(op.what);
+    (writes ? state.writing : state.reading).push(op);
+    state.set(writes ? mark::submitted : mark::reader);
     pause(state);
     return false;
 }
@@ -136,33 +158,6 @@ void reactor::leave(operation& op, reactor_state& state) noexcept {
     if (queue.empty()) {
         state.clear(&queue == &state.writing ? mark::submitted : mark::plain | mark::reader);
     }
-}
-
-progress reactor::begin_connect(operation& op, reactor_state& state) {
-    bool& connected = static_cast<tcp::connect_op&>(op).connected;
-    const progress at = start_connect(op, state);
-    if (at == progress::done && !connected) {
-        return at;
-    }
-    if (const int failed = attach(state)) {
-        connected = false;
-        settle_error(op, decode(op.what, failed));
-        return progress::done;
-    }
-    if (connected) {
-        since(state) = steps();
-    }
-    return at;
-}
-
-progress reactor::go_on_connecting(operation& op, reactor_state& state, std::uint32_t events) {
-    const bool& connected = static_cast<tcp::connect_op&>(op).connected;
-    const bool before = connected;
-    const progress at = finish_connect(op, state, events);
-    if (connected && !before) {
-        since(state) = steps();
-    }
-    return at;
 }
 
 bool reactor::cancel(operation& op) {
@@ -178,7 +173,12 @@ void reactor::ready_unusual(reactor_state& state, std::uint32_t events, completi
         state.set(mark::wary);
     }
     if (!state.writing.empty() && (events & (over | event::writable)) != 0) {
-        serve_write(state, events, finished);
+        operation& op = *state.writing.front();
+        if (op.what == verb::connect) {
+            serve_connect(op, state, events, finished);
+        } else {
+            serve_write(state, finished);
+        }
     }
     if ((events & (over | event::peer_done | event::readable)) != 0) {
         state.set(mark::asks);
@@ -210,32 +210,14 @@ void reactor::read_to_the_end(operation& op, std::ptrdiff_t first, completions& 
     }
 }
 
-void reactor::serve_write(reactor_state& state, std::uint32_t events, completions& finished) {
+void reactor::serve_write(reactor_state& state, completions& finished) {
     operation& op = *state.writing.front();
-    const progress at =
-        op.what == verb::connect ? go_on_connecting(op, state, events) : finish_write(op, state);
-    if (at != progress::done) {
+    if (finish_write(op, state) != progress::done) {
         pause(state);
         return;
     }
     leave(op, state);
     finished.push(op);
-}
-
-// R71: as many as wait, up to a bound; what is left is told again.
-void reactor::serve_accepts(reactor_state& state, completions& finished) {
-    constexpr int most = 64;
-    for (int served = 0; operation* op = state.reading.front(); ++served) {
-        if (served == most) {
-            state.set(mark::again);
-        }
-        if (served == most || finish_accept(*op, state) != progress::done) {
-            pause(state);
-            return;
-        }
-        leave(*op, state);
-        finished.push(*op);
-    }
 }
 
 void reactor::fail(reactor_state& state, int raw, completions& finished) {

@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <new>
 
 #include "core/attributes.hpp"
@@ -37,10 +38,12 @@ enum class progress : std::uint8_t { done, wait_readable, wait_writable, in_kern
 
 // An idle connection is this and an entry of the table.
 struct reactor_state final : native_state {
-    reactor_state(loop_core& of, socket_kind is, int descriptor) noexcept {
-        core = &of;
+    // For a socket that was just made; a state that was closed has nothing else left of its past.
+    void begin(socket_kind is, int descriptor) noexcept {
         kind = is;
+        times = 0;
         marks = 0;
+        broken = 0;
         fd = descriptor;
     }
 };
@@ -52,35 +55,38 @@ class state_table {
 public:
     struct entry {
         reactor_state* state;
-        std::uint32_t generation;  // 0: not registered
+        std::uint32_t generation;  // 0: not registered; else odd, but for the waker's
         std::uint32_t since;       // when it was connected, in steps; 0: it is not
     };
 
-    state_table() noexcept = default;
+    explicit state_table(std::size_t most) noexcept : most_(most) {}
     state_table(const state_table&) = delete;
     state_table& operator=(const state_table&) = delete;
     ~state_table();
 
-    // False: no memory. From here on the number may be asked for.
-    [[nodiscard]] bool cover(int fd) noexcept {
+    // 0: from here on the number may be asked for. Numbers that it shall not hold, and no memory,
+    // are errors.
+    [[nodiscard]] int cover(int fd) noexcept {
         const auto number = static_cast<std::size_t>(fd);
-        return number < size_ || grow(number);
+        return number < size_ ? 0 : grow(number);
     }
-    void put(reactor_state& state) noexcept { entries_[state.fd] = {&state, 0, 0}; }
     void remove(int fd) noexcept { entries_[fd] = {}; }
 
     [[nodiscard]] std::size_t size() const noexcept { return size_; }
     [[nodiscard]] entry& operator[](std::size_t fd) noexcept { return entries_[fd]; }
 
 private:
-    [[nodiscard]] THOLE_APART bool grow(std::size_t fd) noexcept;
+    [[nodiscard]] THOLE_APART int grow(std::size_t fd) noexcept;
 
     entry* entries_ = nullptr;
     std::size_t size_ = 0;
+    const std::size_t most_;
 };
 
 class reactor : public native_backend {
 public:
+    static constexpr std::uint32_t waker_generation = 2;
+
     reactor(const reactor&) = delete;
     reactor& operator=(const reactor&) = delete;
     ~reactor() override;
@@ -88,13 +94,14 @@ public:
     bool submit(operation& op) final;
     bool submit_rest(operation& op, std::ptrdiff_t offered) final;
     bool cancel(operation& op) final;
-    void close(socket_state* state) final;
+    void close(socket_state* state, farewell how) final;
     std::size_t held() const noexcept final { return 0; }
 
 protected:
     // Descriptors from `limit` on are refused.
     reactor(loop_core& core, int limit) noexcept
-        : native_backend(core, mode::nonblocking, &send_now), limit_(limit) {}
+        : native_backend(core, mode::nonblocking, &send_now),
+          states_(static_cast<std::size_t>(limit)) {}
 
     // As native_backend's, below the limit.
     [[nodiscard]] int open_waker() noexcept;
@@ -110,9 +117,8 @@ protected:
 private:
     [[nodiscard]] static std::ptrdiff_t send_now(socket_state& socket, const void* bytes,
                                                  std::size_t length);
-    // From now on the poller watches this socket, for its life, and may have told its entry how it
-    // knows it; 0 or the system's code.
-    [[nodiscard]] virtual int watch(int fd, state_table::entry& place) noexcept = 0;
+    // From now on the poller watches this socket, for its life; 0 or the system's code.
+    [[nodiscard]] virtual int watch(int fd, std::uint32_t generation) noexcept = 0;
     // It no longer does, though the descriptor lives on (R67).
     virtual void unwatch(reactor_state& state) noexcept = 0;
     // Tells again what it told last, if that still holds.
@@ -124,24 +130,30 @@ private:
     int listening(native_state& state) noexcept final { return attach(state); }
     std::uint32_t& since(const native_state& state) noexcept final;
     [[nodiscard]] std::uint32_t steps() noexcept;
+    [[nodiscard]] std::uint32_t next_generation() noexcept { return generation_ += 2; }
+    // Covered by the table, and not in it yet.
     [[nodiscard]] reactor_state* make(int fd, socket_kind kind, int& failed) noexcept;
     void discard(reactor_state& state) noexcept;
     [[nodiscard]] state_table::entry& entry_of(const native_state& state) noexcept {
         return states_[static_cast<std::size_t>(state.fd)];
     }
     // ---- accept.cpp
-    [[nodiscard]] progress start_accept(operation& op, reactor_state& door) noexcept;
     [[nodiscard]] progress finish_accept(operation& op, reactor_state& door) noexcept;
     void welcome(operation& op, const reactor_state& door, int fd) noexcept;
     THOLE_APART void turn_away(operation& op, int fd, reactor_state* state, int raw) noexcept;
+    THOLE_APART progress accept_failed(operation& op, reactor_state& door) noexcept;
     // ----
-    [[nodiscard]] progress begin_connect(operation& op, reactor_state& state);
-    [[nodiscard]] progress go_on_connecting(operation& op, reactor_state& state,
-                                            std::uint32_t events);
+    void serve_connect(operation& op, reactor_state& state, std::uint32_t events,
+                       completions& finished);
+    // submit(), by verbs: apart, so that each keeps registers for itself alone.
+    THOLE_APART bool submit_accept(operation& op, reactor_state& door);
+    THOLE_APART bool submit_connect(operation& op, reactor_state& state);
     THOLE_APART bool submit_transfer(operation& op, reactor_state& state);
     void pause(reactor_state& state) noexcept;
-    void serve_write(reactor_state& state, std::uint32_t events, completions& finished);
-    bool wait_for(operation_queue& queue, operation& op) noexcept;
+    void serve_write(reactor_state& state, completions& finished);
+    THOLE_APART bool wait_for(operation& op) noexcept;
+    THOLE_APART void close_apart(reactor_state& state, farewell how) noexcept;
+    [[nodiscard]] bool keeps(reactor_state& state) noexcept;
     static void leave(operation& op, reactor_state& state) noexcept;
     THOLE_APART void ready_unusual(reactor_state& state, std::uint32_t events,
                                    completions& finished);
@@ -152,40 +164,44 @@ private:
     state_table states_;
     reactor_state* spare_ = nullptr;  // through `next`: memory for states to come
     unsigned spares_ = 0;
+    std::uint32_t generation_ = std::numeric_limits<std::uint32_t>::max();
     std::uint32_t steps_ = 0;  // the time of this batch, once it was asked for
-    int limit_;
 };
 
-// A state and its entry of the table.
 inline reactor_state* reactor::make(int fd, socket_kind kind, int& failed) noexcept {
-    if (fd >= limit_ || !states_.cover(fd)) [[unlikely]] {
-        failed = fd >= limit_ ? EMFILE : ENOMEM;  // R73
+    if (failed = states_.cover(fd); failed != 0) [[unlikely]] {
         return nullptr;
     }
     reactor_state* state = spare_;
     if (state != nullptr) [[likely]] {
         spare_ = static_cast<reactor_state*>(state->next);
         --spares_;
-        new (state) reactor_state(core(), kind, fd);  // its members need no end
-    } else if (state = new (std::nothrow) reactor_state(core(), kind, fd); state == nullptr) {
+    } else if (state = new (std::nothrow) reactor_state; state != nullptr) {
+        state->core = &core();
+    } else {
         failed = ENOMEM;
         return nullptr;
     }
-    states_.put(*state);
+    state->begin(kind, fd);
     return state;
 }
 
-// It is used no more, at once: no handler runs while a batch is taken, and the table no longer has
-// it. Some are kept for the sockets to come.
-inline void reactor::discard(reactor_state& state) noexcept {
+// A state that is used no more, at once: no handler runs while a batch is taken, and the table no
+// longer has it. Some are kept for the sockets to come.
+inline bool reactor::keeps(reactor_state& state) noexcept {
     constexpr unsigned most_spares = 256;  // 14 KiB
     if (spares_ == most_spares) [[unlikely]] {
-        delete &state;
-        return;
+        return false;
     }
     state.next = spare_;
     spare_ = &state;
     ++spares_;
+    return true;
+}
+inline void reactor::discard(reactor_state& state) noexcept {
+    if (!keeps(state)) {
+        delete &state;
+    }
 }
 
 inline std::uint32_t reactor::steps() noexcept {
@@ -193,6 +209,14 @@ inline std::uint32_t reactor::steps() noexcept {
         steps_ = steps_now();
     }
     return steps_;
+}
+
+// An operation waits for the poller.
+inline void reactor::pause(reactor_state& state) noexcept {
+    if (state.has(mark::again)) {
+        state.clear(mark::again);
+        tell_again(state);
+    }
 }
 
 // src/posix/epoll.cpp, src/posix/select.cpp

@@ -18,7 +18,7 @@ public:
 
 private:
     // It looks at what is pending, each time.
-    int watch(int, state_table::entry&) noexcept override { return 0; }
+    int watch(int, std::uint32_t) noexcept override { return 0; }
     void unwatch(reactor_state&) noexcept override {}
     void tell_again(reactor_state&) noexcept override {}
 

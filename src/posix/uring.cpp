@@ -50,8 +50,11 @@ std::uint32_t& uring::since(const native_state& state) noexcept {
     return slots_[static_cast<const uring_state&>(state).slot()].since;
 }
 
-void uring::close(socket_state* state) {
+void uring::close(socket_state* state, farewell how) {
     auto& closing = static_cast<uring_state&>(*state);
+    if (how == farewell::reset && closing.fd >= 0) {
+        static_cast<void>(reset_on_close(closing.fd));
+    }
     closing.closed = true;
     ++held_;
     if (closing.kind.role == socket_role::listener) {

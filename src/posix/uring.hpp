@@ -166,7 +166,7 @@ public:
 
     bool submit(operation& op) override;
     bool cancel(operation& op) override;
-    void close(socket_state* state) override;
+    void close(socket_state* state, farewell how) override;
     std::error_code wait(time_point until, completions& finished) override;
     std::error_code waitable(std::uintptr_t& handle) override;
     bool unsent() const noexcept override;

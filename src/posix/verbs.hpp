@@ -11,11 +11,6 @@
 
 namespace thole::detail {
 
-// To be registered with the poller if it goes on, and only then (R53).
-[[nodiscard]] progress start_connect(operation& op, reactor_state& state) noexcept;
-[[nodiscard]] progress finish_connect(operation& op, reactor_state& state,
-                                      std::uint32_t events) noexcept;
-
 // read, read_exactly and receive, which has a buffer from the moment that there may be something
 // for it, and gives it back if there is not. The system is asked only where there may be something.
 // The commonest case, some bytes into one buffer, stands here in few instructions.

@@ -58,7 +58,6 @@ struct sim_end {
     bool fin_sent = false;  // this one sends no more
     bool deserted = false;  // the other end was closed: the next write meets a reset
     bool reset = false;     // the connection is gone
-    bool reset_on_close = false;
     bool planned = false;              // `look` stands in the agenda
     std::atomic<bool> dropped{false};  // a loose end, closed on any thread
     sim_agenda::iterator look{};

@@ -158,9 +158,6 @@ std::error_code sim::control(socket_state& state, control_request& asked) {
                             std::chrono::seconds(end.option(socket_option::keep_alive_interval)),
                             end.option(socket_option::keep_alive_count)};
         break;
-    case request::reset_on_close:
-        end.reset_on_close = true;
-        break;
     case request::connected_for:
         if (end.at != sim_end::phase::connected) {
             return code_of(std::errc::not_connected);
@@ -274,10 +271,10 @@ bool sim::cancel(operation& op) {
     return true;
 }
 
-void sim::close(socket_state* state) {
+void sim::close(socket_state* state, farewell how) {
     auto& socket = static_cast<sim_socket&>(*state);
     if (state->kind.role == socket_role::stream) {
-        network_.close(socket.end, socket.end->reset_on_close);
+        network_.close(socket.end, how == farewell::reset);
     } else {
         network_.close(socket.door);
         for (inbound_queue& inbound = socket.listening.inbound; inbound.size() != 0;) {

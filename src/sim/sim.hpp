@@ -34,7 +34,7 @@ public:
     [[nodiscard]] std::error_code control(socket_state& state, control_request& asked) override;
     [[nodiscard]] bool submit(operation& op) override;
     [[nodiscard]] bool cancel(operation& op) override;
-    void close(socket_state* state) override;
+    void close(socket_state* state, farewell how) override;
     [[nodiscard]] std::error_code wait(time_point until, completions& finished) override;
     void wake() noexcept override { woken_.store(true, std::memory_order_release); }
     [[nodiscard]] time_point now() const noexcept override { return network_.now(); }

@@ -147,8 +147,6 @@ int control_handle(SOCKET socket, control_request& asked) noexcept {
         return set_keep_alive(socket, asked.keep_alive);
     case request::get_keep_alive:
         return get_keep_alive(socket, asked.keep_alive);
-    case request::reset_on_close:
-        return reset_on_close(socket);
     case request::connected_for:
         return connected_for(socket, asked.time);
     case request::release:  // the port does that

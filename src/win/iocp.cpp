@@ -177,8 +177,11 @@ void iocp::release_idle(iocp_state& state) noexcept {
     dispose(&state);
 }
 
-void iocp::close(socket_state* state) {
+void iocp::close(socket_state* state, farewell how) {
     auto& closing = static_cast<iocp_state&>(*state);
+    if (how == farewell::reset && closing.socket != INVALID_SOCKET) {
+        static_cast<void>(reset_on_close(closing.socket));
+    }
     closing.closed = true;
     ++held_;
     if (closing.kind.role == socket_role::listener) {

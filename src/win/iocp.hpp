@@ -63,7 +63,7 @@ public:
     std::error_code control(socket_state& state, control_request& request) override;
     bool submit(operation& op) override;
     bool cancel(operation& op) override;
-    void close(socket_state* state) override;
+    void close(socket_state* state, farewell how) override;
     std::error_code wait(time_point until, completions& finished) override;
     void wake() noexcept override;
     time_point now() const noexcept override;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 // The server with callbacks: one struct a connection, kept for the next one.
 #include <deque>
+#include <utility>
 
 #include "peer_thole_serve.hpp"
 
@@ -21,7 +22,7 @@ public:
         settle(of.loop);
     }
     void ended(Session& one) {
-        idle_.push_back(&one);
+        one.next_idle = std::exchange(idle_, &one);
         of.gone();
     }
 
@@ -39,17 +40,15 @@ private:
     };
     void accept() { accepting_.start(of.door); }
     void begin(tcp::socket peer) {
-        if (idle_.empty()) {
-            idle_.push_back(&all_.emplace_back(*this));
-        }
-        Session& one = *idle_.back();
-        idle_.pop_back();
+        Session& one = idle_ != nullptr ? *idle_ : another();
+        idle_ = one.next_idle;
         one.begin(std::move(peer));
     }
+    [[gnu::noinline]] Session& another() { return all_.emplace_back(*this); }
 
     callback<tcp::accept_op, on_accept> accepting_{{this}};
     std::deque<Session> all_;
-    std::vector<Session*> idle_;
+    Session* idle_ = nullptr;
 };
 
 // What calls have_read() and have_written() of a session.
@@ -67,6 +66,7 @@ struct on_written {
 template <service_kind kind>
 class echo_session {
 public:
+    echo_session* next_idle = nullptr;
     explicit echo_session(server<echo_session>& of) : owner_(of), until_(of.of.until) {}
 
     void begin(tcp::socket peer) {
@@ -124,6 +124,7 @@ private:
 
 class lent_session {
 public:
+    lent_session* next_idle = nullptr;
     explicit lent_session(server<lent_session>& of) : owner_(of) {}
 
     void begin(tcp::socket peer) {
@@ -187,6 +188,7 @@ void lent_writer::on_sent::operator()(thole::transfer sent) const {
 
 class sink_session {
 public:
+    sink_session* next_idle = nullptr;
     explicit sink_session(server<sink_session>& of) : owner_(of) {}
 
     void begin(tcp::socket peer) {
@@ -213,6 +215,7 @@ private:
 
 class source_session {
 public:
+    source_session* next_idle = nullptr;
     explicit source_session(server<source_session>& of) : owner_(of) {}
 
     void begin(tcp::socket peer) {

@@ -204,8 +204,7 @@ THOLE_TEST("opened and closed, nothing is left", "[contract]") {
     const auto cycle = [&](int times) {
         for (int i = 0; i < times; ++i) {
             const auto [client, server] = r.pair(door);
-            REQUIRE_FALSE(r.control(client, request::reset_on_close));
-            r.close(client);
+            r.close(client, farewell::reset);
             r.close(server);
             r.close(r.open(socket_role::stream));
             r.close(r.open(socket_role::listener));

@@ -32,8 +32,7 @@ THOLE_TEST("a reset is no end of stream", "[contract]") {
     std::string text(10, '-');
     transfer_ask parked(r);
     REQUIRE_FALSE(parked.start(verb::read, server, bytes_of(text)));
-    REQUIRE_FALSE(r.control(client, request::reset_on_close));
-    r.close(client);
+    r.close(client, farewell::reset);
     r.finish(parked);
     CHECK(parked.reported() == 1);
     CHECK(parked.error() == std::errc::connection_reset);
@@ -50,8 +49,7 @@ THOLE_TEST("bytes that came before a reset are read first", "[contract]") {  // 
     const auto [client, server] = r.pair();
     r.write(client, "before");
     r.pass(5ms);
-    REQUIRE_FALSE(r.control(client, request::reset_on_close));
-    r.close(client);
+    r.close(client, farewell::reset);
     r.pass(5ms);
     std::string text;
     CHECK(r.read_to_end(server, text) == std::errc::connection_reset);
@@ -67,8 +65,7 @@ THOLE_TEST("a reset in the middle of a read_exactly keeps its bytes", "[contract
     r.write(client, "before");
     r.pass(5ms);
     CHECK(parked.pending());
-    REQUIRE_FALSE(r.control(client, request::reset_on_close));
-    r.close(client);
+    r.close(client, farewell::reset);
     r.finish(parked);
     CHECK(parked.reported() == 1);
     CHECK(parked.error() == std::errc::connection_reset);
@@ -181,10 +178,8 @@ THOLE_TEST("a socket opened after a close is not mixed up with it", "[contract]"
         r.finish(new_read);
         CHECK(new_read.reported() == 1);
         CHECK(new_text == "mine");
-        REQUIRE_FALSE(r.control(client, request::reset_on_close));
-        REQUIRE_FALSE(r.control(next_client, request::reset_on_close));
-        r.close(client);
-        r.close(next_client);
+        r.close(client, farewell::reset);
+        r.close(next_client, farewell::reset);
         r.close(next_server);
     }
 }

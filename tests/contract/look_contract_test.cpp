@@ -126,8 +126,7 @@ THOLE_TEST("a reset ends a wait, and the read after it tells", "[contract]") {
     const auto [client, server] = r.pair();
     wait_ask waiting(r);
     REQUIRE_FALSE(waiting.start(server));
-    REQUIRE_FALSE(r.control(client, request::reset_on_close));
-    r.close(client);
+    r.close(client, farewell::reset);
     r.finish(waiting);
     CHECK(waiting.reported() == 1);
     CHECK_FALSE(waiting.error());
@@ -144,8 +143,7 @@ THOLE_TEST("a reset is told to a peek, and to the read after it", "[contract]") 
     std::string text(4, '-');
     transfer_ask looking(r);
     REQUIRE_FALSE(looking.start(verb::peek, server, bytes_of(text)));
-    REQUIRE_FALSE(r.control(client, request::reset_on_close));
-    r.close(client);
+    r.close(client, farewell::reset);
     r.finish(looking);
     CHECK(looking.error() == std::errc::connection_reset);
     CHECK(r.read_to_end(server, text) == std::errc::connection_reset);

@@ -79,8 +79,7 @@ THOLE_TEST("the end of the stream and a reset end a receive, without a buffer", 
     }
     receive_ask other(r);
     REQUIRE_FALSE(other.start(two.server));
-    REQUIRE_FALSE(r.control(two.client, request::reset_on_close));
-    r.close(two.client);
+    r.close(two.client, farewell::reset);
     r.finish(other);
     CHECK(other.error() == std::errc::connection_reset);
     CHECK(r.core.lent->lent() == 0);

@@ -87,9 +87,9 @@ bool rig::cancel(operation& op, reason why) {
     return back;
 }
 
-void rig::close(socket_state* state) {
+void rig::close(socket_state* state, farewell how) {
     std::erase(open_, state);
-    core.close(state);
+    core.close(*state, how);
     report();
 }
 

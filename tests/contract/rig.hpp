@@ -22,6 +22,7 @@
 namespace thole::test {
 
 using detail::control_request;
+using detail::farewell;
 using detail::request;
 using detail::socket_role;
 using detail::socket_state;
@@ -106,7 +107,7 @@ public:
     bool submit(operation& op);
     // What the backend's cancel() said.
     bool cancel(operation& op, detail::reason why = detail::reason::cancelled);
-    void close(socket_state* state);
+    void close(socket_state* state, farewell how = farewell::usual);
     // One wait; gives how many were reported.
     std::size_t wait(time_point until);
     std::error_code control(socket_state* state, request what, int value = 0);

@@ -176,8 +176,7 @@ THOLE_TEST("a write that the kernel takes in parts ends with the last of them", 
     REQUIRE_FALSE(last.start(verb::write, client, bytes_of(much)));
     r.pass(20ms);
     REQUIRE(last.pending());
-    REQUIRE_FALSE(r.control(server, request::reset_on_close));
-    r.close(server);
+    r.close(server, farewell::reset);
     r.finish(last);
     CHECK(last.reported() == 1);
     CHECK(last.error() == std::errc::connection_reset);

@@ -174,7 +174,7 @@ public:
     }
     bool submit(thole::operation&) override { return true; }
     bool cancel(thole::operation&) override { return true; }
-    void close(thole::detail::socket_state*) override {}
+    void close(thole::detail::socket_state*, thole::detail::farewell) override {}
     std::error_code wait(time_point until, thole::detail::completions&) override {
         if (until <= now_) {  // does not block
             now_ += look;
