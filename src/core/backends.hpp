@@ -27,6 +27,8 @@ struct backend_choice {
 [[nodiscard]] backend_choice platform_backend(backend_kind kind, loop_core& core);
 // The kind taken when nobody wishes another.
 [[nodiscard]] backend_kind default_backend() noexcept;
+// The kind taken where that one cannot be had; the same where nothing would be gained by another.
+[[nodiscard]] backend_kind reserve_backend() noexcept;
 
 // A connected stream socket of the system as a loose one (platform rooms: handle.cpp). On failure
 // it is as it was.

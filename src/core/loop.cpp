@@ -67,7 +67,13 @@ void choose(detail::loop_core& core, backend_kind asked) {
         reason += ", instead of THOLE_BACKEND=" + wish + ": " +
                   (named ? core.info.reason : std::string("no backend has this name"));
     }
-    take(core, standard, std::move(reason));
+    const backend_kind reserve = detail::reserve_backend();
+    if (!take(core, standard, reason) && reserve != standard) {
+        reason += ", instead of ";
+        reason += to_string(standard);
+        reason += ": " + core.info.reason;
+        take(core, reserve, std::move(reason));
+    }
 }
 
 // Null: the options make no sense.

@@ -193,12 +193,17 @@ backend_choice platform_backend(backend_kind kind, loop_core& core) {
     return {nullptr, system_error(EINVAL), "no backend of this platform"};
 }
 
-backend_kind default_backend() noexcept {
 #if defined(THOLE_HAVE_EPOLL)
-    return backend_kind::epoll;
+backend_kind preferred_backend = backend_kind::epoll;
 #else
-    return backend_kind::select;
+backend_kind preferred_backend = backend_kind::select;
 #endif
+
+backend_kind default_backend() noexcept { return preferred_backend; }
+
+// A machine may forbid a ring; what forbids the others leaves no loop at all.
+backend_kind reserve_backend() noexcept {
+    return preferred_backend == backend_kind::io_uring ? backend_kind::epoll : preferred_backend;
 }
 
 }  // namespace thole::detail

@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cstdint>
 
+#include "core/attributes.hpp"
 #include "core/backend.hpp"
 #include "core/backends.hpp"
 
@@ -72,6 +73,9 @@ private:
     int waker_ = -1;
     mode sockets_;
 };
+
+// What default_backend() says; another one in tests alone.
+THOLE_INSIDE extern backend_kind preferred_backend;
 
 [[nodiscard]] inline operation_queue& queue_of(const operation& op) noexcept {
     return uses_writing(op.what) ? op.state->writing : op.state->reading;

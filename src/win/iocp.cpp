@@ -331,6 +331,8 @@ time_point iocp::now() const noexcept {
 
 backend_kind default_backend() noexcept { return backend_kind::iocp; }
 
+backend_kind reserve_backend() noexcept { return backend_kind::iocp; }
+
 backend_choice platform_backend(backend_kind kind, loop_core&) {
     if (kind != backend_kind::iocp && kind != backend_kind::automatic) {
         return {nullptr, system_error(WSAEOPNOTSUPP),

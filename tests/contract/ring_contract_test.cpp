@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "posix/native_backend.hpp"
 #include "posix/ring.hpp"
 #include "support/raw_peer.hpp"
 
@@ -372,7 +373,16 @@ THOLE_TEST("R80 a machine that forbids io_uring: epoll in its place, and why", "
             if (wished.error() || wished.backend().kind != backend_kind::epoll) {
                 return no_fall_back;
             }
-            return wished.backend().reason.find(exact.backend().reason) != std::string::npos
+            if (wished.backend().reason.find(exact.backend().reason) == std::string::npos) {
+                return no_word_of_it;
+            }
+            raw::set_environment("THOLE_BACKEND", nullptr);
+            detail::preferred_backend = backend_kind::io_uring;  // were it the default
+            const loop standard;
+            if (standard.error() || standard.backend().kind != backend_kind::epoll) {
+                return no_fall_back;
+            }
+            return standard.backend().reason.find(exact.backend().reason) != std::string::npos
                        ? fine
                        : no_word_of_it;
         },
