@@ -131,7 +131,14 @@ public:
     /// Never throws: `if (!on)` tells whether it can be used, error() why not. On a loop that
     /// cannot be used every verb finishes at once with that error. The run functions give it, too,
     /// after they have called the callbacks that ended so.
-    THOLE_API explicit loop(loop_options options = {}) noexcept;
+    ///
+    /// The first form is as the second one with `loop_options{}`, but for one thing: where thole is
+    /// linked as a static library, a program that has no loop with options is linked without the
+    /// backends that are not the platform's default, and THOLE_BACKEND=select, for one, falls back
+    /// there as any wish that cannot be had.
+    THOLE_API loop() noexcept;
+    /// The same, with options, which may name any backend.
+    THOLE_API explicit loop(loop_options options) noexcept;
     loop(const loop&) = delete;
     loop& operator=(const loop&) = delete;
     THOLE_API ~loop();

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// How the loop gets a backend. Each platform room defines platform_backend().
+// How the loop gets a backend.
 #pragma once
 
 #include <memory>
@@ -19,16 +19,30 @@ struct backend_choice {
     std::string reason;  // why it cannot be had: "select is not part of Windows builds"
 };
 
+// "WHAT: the system's words" (src/core/loop.cpp).
+[[nodiscard]] backend_choice refused(const char* what, int raw);
+
+using backend_maker = backend_choice (*)(backend_kind kind, loop_core& core);
+
+// Any kind: what a loop with options may ask for. Whoever names this function links every backend;
+// loop(loop_options) does (src/core/loop_with_options.cpp), and nothing else may.
+[[nodiscard]] backend_choice any_backend(backend_kind kind, loop_core& core);
+// The same function where the program is linked with it: set as soon as that is loaded; else null
+// (docs/decisions/0019).
+extern backend_maker linked_backends;
+
 // The simulated network, on every platform (src/sim).
 [[nodiscard]] backend_choice simulated_backend(loop_core& core);
-
-// What the platform has (src/posix/reactor.cpp, src/win/iocp.cpp): a kind that it does not know, or
-// that the machine refuses, is an error with its reason.
+// What the platform has besides (src/posix/backends.cpp, src/win/backends.cpp): a kind that it does
+// not know, or that the machine refuses, is an error with its reason.
 [[nodiscard]] backend_choice platform_backend(backend_kind kind, loop_core& core);
 // The kind taken when nobody wishes another.
 [[nodiscard]] backend_kind default_backend() noexcept;
 // The kind taken where that one cannot be had; the same where nothing would be gained by another.
 [[nodiscard]] backend_kind reserve_backend() noexcept;
+// The one that every program has (src/posix/native_backend.cpp, src/win/iocp.cpp).
+[[nodiscard]] backend_kind basic_backend() noexcept;
+[[nodiscard]] backend_choice make_basic_backend(loop_core& core);
 
 // A connected stream socket of the system as a loose one (platform rooms: handle.cpp). On failure
 // it is as it was.

@@ -45,7 +45,7 @@ public:
     };
 
     [[nodiscard]] static constexpr bool takes_size(std::size_t size) noexcept {
-        return std::has_single_bit(size) && size >= smallest && size <= slab_size;
+        return (size & (size - 1)) == 0 && size >= smallest && size <= slab_size;
     }
     [[nodiscard]] static constexpr bool takes_count(std::size_t count) noexcept {
         return count >= 1 && count <= most_buffers;

@@ -5,9 +5,6 @@
 #include <cstdio>
 #include <exception>
 
-#include <thole/endpoint.hpp>
-#include <thole/operation.hpp>
-
 #include "core/error_table.hpp"
 
 namespace thole {
@@ -21,7 +18,7 @@ struct own_row {
     std::errc equal;  // {}: std has no such meaning
 };
 
-constexpr std::array<own_row, 10> own_table{{
+constexpr own_row own_table[] = {
     {errc::end_of_stream, "end_of_stream", "the peer finished sending", {}},
     {errc::cancelled, "cancelled", "cancelled on this side", std::errc::operation_canceled},
     {errc::deadline_reached, "deadline_reached", "the deadline came first", std::errc::timed_out},
@@ -33,7 +30,7 @@ constexpr std::array<own_row, 10> own_table{{
     {errc::name_lookup_failed, "name_lookup_failed", "the name could not be looked up", {}},
     {errc::name_lookup_unavailable, "name_lookup_unavailable", "no name server answered", {}},
     {errc::service_not_found, "service_not_found", "no port has this name", {}},
-}};
+};
 
 const own_row* find_own(int code) noexcept {
     for (const own_row& row : own_table) {
@@ -57,8 +54,12 @@ class own_category final : public std::error_category {
 public:
     [[nodiscard]] const char* name() const noexcept override { return "thole"; }
     [[nodiscard]] std::string message(int code) const override {
-        const own_row* row = find_own(code);
-        return row != nullptr ? row->words : "unknown error " + std::to_string(code);
+        if (const own_row* row = find_own(code)) {
+            return row->words;
+        }
+        char text[32];  // not std::to_string: every program carries what this function uses
+        static_cast<void>(std::snprintf(text, sizeof text, "unknown error %d", code));
+        return text;
     }
     [[nodiscard]] std::error_condition default_error_condition(int code) const noexcept override {
         const own_row* row = find_own(code);
@@ -109,64 +110,7 @@ std::string_view symbol(const std::error_code& error) noexcept {
     }
     if (error.category() == system_category()) {
         const detail::error_row* row = find_raw(error.value());
-        return row != nullptr ? row->symbol : std::string_view{};
-    }
-    return {};
-}
-
-std::string describe(std::string_view operation, const endpoint& where,
-                     const std::error_code& error) {
-    std::string line(operation);
-    if (where) {
-        line += operation.starts_with(to_string(verb::connect)) ? " to " : " on ";
-        line += where.to_string();
-    }
-    line += ": ";
-    line += error.message();
-    const std::string_view name = symbol(error);
-    line += " (";
-    line += name.empty() ? std::to_string(error.value()) : std::string(name);
-    line += ')';
-    return line;
-}
-
-std::string_view to_string(verb what) noexcept {
-    switch (what) {
-    case verb::none:
-        return "post";
-    case verb::sleep:
-        return "sleep";
-    case verb::wait:
-        return "wait";
-    case verb::push:
-        return "push";
-    case verb::pop:
-        return "pop";
-    case verb::resolve:
-        return "resolve";
-    case verb::connect_by_list:
-        return "connect by list";
-    case verb::connect_by_name:
-        return "connect by name";
-    case verb::connect:
-        return "connect";
-    case verb::accept:
-    case verb::accept_detached:
-        return "accept";
-    case verb::wait_readable:
-        return "wait readable";
-    case verb::peek:
-        return "peek";
-    case verb::receive:
-        return "receive";
-    case verb::read:
-        return "read";
-    case verb::read_exactly:
-        return "read exactly";
-    case verb::write:
-        return "write";
-    case verb::write_some:
-        return "write some";
+        return row != nullptr ? detail::symbol_of(*row) : std::string_view{};
     }
     return {};
 }

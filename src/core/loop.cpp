@@ -29,50 +29,64 @@ constexpr std::array<named_kind, 6> kinds{{
     {backend_kind::sim, "sim"},
 }};
 
-detail::backend_choice make(backend_kind kind, detail::loop_core& core) {
-    return kind == backend_kind::sim ? detail::simulated_backend(core)
-                                     : detail::platform_backend(kind, core);
+// In a program that has no loop with options.
+detail::backend_choice make_linked(backend_kind kind, detail::loop_core& core) {
+    if (kind == detail::basic_backend()) {
+        return detail::make_basic_backend(core);
+    }
+    return {nullptr,
+            {detail::raw_of(std::errc::operation_not_supported), system_category()},
+            "no loop of this program has options, so it is not linked"};
 }
 
 // Takes what came of asking for `kind`; false: it cannot be had.
-bool take(detail::loop_core& core, backend_kind kind, std::string reason) {
+bool take(detail::loop_core& core, backend_kind kind, detail::backend_maker make,
+          const char* reason) {
     detail::backend_choice choice = make(kind, core);
     core.error = choice.error;
+    core.info.kind = kind;
     if (choice.made == nullptr) {
-        core.info = {kind, {}, std::move(choice.reason)};
+        core.info.reason.swap(choice.reason);
         return false;
     }
     core.network = std::move(choice.made);
     core.offering = core.network->offer;
     core.taking_read = core.network->take_read;
     core.taking_write = core.network->take_write;
-    core.info = {kind, to_string(kind), std::move(reason)};
+    core.info.name = to_string(kind);
+    core.info.reason.clear();
+    core.info.reason += reason;
     return true;
 }
 
-// What is asked for by name is exact; the environment's wish and the default fall back.
-void choose(detail::loop_core& core, backend_kind asked) {
-    if (asked != backend_kind::automatic) {
-        take(core, asked, "asked for by the program");
-        return;
-    }
-    const backend_kind standard = detail::default_backend();
+// The environment's wish and the default fall back, and say why.
+void choose_by_environment(detail::loop_core& core, detail::backend_maker make) {
     const std::string wish = detail::environment_variable("THOLE_BACKEND");
-    std::string reason = "the default of this platform";
+    std::string instead;  // of what could not be had
+    const auto note = [&instead](const char* what, const char* why) {
+        for (const char* part : {what, ": ", why}) {
+            instead += part;
+        }
+    };
     if (!wish.empty() && wish != to_string(backend_kind::automatic)) {
         const result<backend_kind> named = parse_backend(wish);
-        if (named && take(core, *named, "asked for by THOLE_BACKEND")) {
+        if (named && take(core, *named, make, "asked for by THOLE_BACKEND")) {
             return;
         }
-        reason += ", instead of THOLE_BACKEND=" + wish + ": " +
-                  (named ? core.info.reason : std::string("no backend has this name"));
+        instead += ", instead of THOLE_BACKEND=";
+        note(wish.c_str(), named ? core.info.reason.c_str() : "no backend has this name");
     }
+    constexpr const char* reason = "the default of this platform";
+    const backend_kind standard = detail::default_backend();
     const backend_kind reserve = detail::reserve_backend();
-    if (!take(core, standard, reason) && reserve != standard) {
-        reason += ", instead of ";
-        reason += to_string(standard);
-        reason += ": " + core.info.reason;
-        take(core, reserve, std::move(reason));
+    bool taken = take(core, standard, make, reason);
+    if (!taken && reserve != standard) {
+        instead += ", instead of ";
+        note(to_string(standard).data(), core.info.reason.c_str());
+        taken = take(core, reserve, make, reason);
+    }
+    if (taken) {
+        core.info.reason += instead.c_str();
     }
 }
 
@@ -105,15 +119,27 @@ result<backend_kind> parse_backend(std::string_view name) {
     return unexpected(std::errc::invalid_argument);
 }
 
-detail::loop_core::loop_core(loop_options options) noexcept : lent(lender_of(*this, options)) {
-    if (lent != nullptr) {
-        choose(*this, options.backend);
-    } else {
+detail::backend_choice detail::refused(const char* what, int raw) {
+    backend_choice none{nullptr, {raw, system_category()}, what};
+    none.reason += ": ";
+    none.reason += system_message(raw);
+    return none;
+}
+
+detail::backend_maker detail::linked_backends = nullptr;
+
+detail::loop_core::loop_core(loop_options options, backend_maker make) noexcept
+    : lent(lender_of(*this, options)) {
+    if (lent == nullptr) {
         lent.reset(new buffer_pool(this, buffer_pool::smallest, 1));
         error = {raw_of(std::errc::invalid_argument), system_category()};
-        info = {options.backend,
-                {},
-                "lent_buffer_size is a power of two from 64 to 65536, lent_buffers 1 to 32768"};
+        info.kind = options.backend;
+        info.reason =
+            "lent_buffer_size is a power of two from 64 to 65536, lent_buffers 1 to 32768";
+    } else if (options.backend == backend_kind::automatic) {
+        choose_by_environment(*this, make);
+    } else {  // exact
+        take(*this, options.backend, make, "asked for by the program");
     }
     if (error) {
         retire();
@@ -125,7 +151,9 @@ detail::loop_core::loop_core(loop_options options) noexcept : lent(lender_of(*th
     }
 }
 
-loop::loop(loop_options options) noexcept : core_(new detail::loop_core(options)) {}
+loop::loop() noexcept
+    : core_(new detail::loop_core({}, detail::linked_backends != nullptr ? detail::linked_backends
+                                                                         : &make_linked)) {}
 
 loop::~loop() {
     if (core_->running) {

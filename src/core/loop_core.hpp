@@ -32,6 +32,8 @@ namespace thole::detail {
 // The POSIX room raises it in the child; Windows has no fork.
 THOLE_INSIDE extern unsigned fork_count;
 
+struct backend_choice;  // core/backends.hpp
+
 struct loop_core {
     // Inline completions and transfers between tasks in one dispatch: fairness, and a bounded
     // stack.
@@ -40,7 +42,8 @@ struct loop_core {
     // Handlers between two looks at the kernel (R120).
     static constexpr int turn_budget = 256;
 
-    explicit loop_core(loop_options options) noexcept;
+    // `make` makes any backend; null: the program is linked with the default one alone.
+    loop_core(loop_options options, backend_choice (*make)(backend_kind, loop_core&)) noexcept;
     ~loop_core();
     loop_core(const loop_core&) = delete;
     loop_core& operator=(const loop_core&) = delete;

@@ -199,7 +199,7 @@ bool epoll_reactor::register_all() noexcept {
 backend_choice epoll_backend(loop_core& core) {
     auto made = std::make_unique<epoll_reactor>(core);
     if (const int failed = made->start()) {
-        return {nullptr, system_error(failed), "epoll: " + system_error(failed).message()};
+        return refused("epoll", failed);
     }
     return {std::move(made), {}, {}};
 }

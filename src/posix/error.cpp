@@ -11,7 +11,7 @@ namespace {
 
 using enum std::errc;
 
-constexpr error_row rows[] = {
+constexpr named_row rows[] = {
     // An abort that nobody asked for is never a cancel (R79, R103).
     {ECANCELED, io_error, io_error, "ECANCELED"},
     {ECONNRESET, connection_reset, connection_reset, "ECONNRESET"},
@@ -56,6 +56,7 @@ constexpr error_row rows[] = {
     {EPROTO, protocol_error, protocol_error, "EPROTO"},
     {EIO, io_error, io_error, "EIO"},
 };
+constexpr auto codes = without_names(rows);
 
 // strerror_r comes in two forms, by the C library.
 [[maybe_unused]] const char* words(const char* given, const char*) noexcept { return given; }
@@ -65,7 +66,11 @@ constexpr error_row rows[] = {
 
 }  // namespace
 
-std::span<const error_row> error_table() noexcept { return rows; }
+std::span<const error_row> error_table() noexcept { return codes; }
+
+std::string_view symbol_of(const error_row& row) noexcept {
+    return rows[&row - codes.data()].symbol;
+}
 
 std::string system_message(int raw) {
     char text[256] = {};

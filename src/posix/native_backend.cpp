@@ -5,9 +5,6 @@
 #include "posix/handle.hpp"
 #include "posix/reactor.hpp"
 #include "posix/sys.hpp"
-#if defined(THOLE_HAVE_LIBURING)
-#include "posix/uring.hpp"
-#endif
 
 namespace thole::detail {
 namespace {
@@ -165,38 +162,30 @@ int native_backend::connected_for(const native_state& state,
     return 0;
 }
 
-// ---- Which there are.
+// ---- Choosing.
 
-backend_choice platform_backend(backend_kind kind, loop_core& core) {
-    switch (kind) {
-    case backend_kind::automatic:
-        return platform_backend(default_backend(), core);
-    case backend_kind::epoll:
+backend_kind basic_backend() noexcept {
 #if defined(THOLE_HAVE_EPOLL)
-        return epoll_backend(core);
+    return backend_kind::epoll;
 #else
-        return {nullptr, system_error(EOPNOTSUPP), "epoll exists on Linux only"};
+    return backend_kind::select;
 #endif
-    case backend_kind::select:
-        return select_backend(core);
-    case backend_kind::io_uring:
-#if defined(THOLE_HAVE_LIBURING)
-        return uring_backend(core);
-#else
-        return {nullptr, system_error(EOPNOTSUPP), "io_uring is not part of this build"};
-#endif
-    case backend_kind::iocp:
-        return {nullptr, system_error(EOPNOTSUPP), "IOCP exists on Windows only"};
-    case backend_kind::sim:
-        break;
-    }
-    return {nullptr, system_error(EINVAL), "no backend of this platform"};
 }
 
+backend_choice make_basic_backend(loop_core& core) {
 #if defined(THOLE_HAVE_EPOLL)
-backend_kind preferred_backend = backend_kind::epoll;
+    return epoll_backend(core);
 #else
-backend_kind preferred_backend = backend_kind::select;
+    return select_backend(core);
+#endif
+}
+
+// Before it is another one, loop() has to link that too.
+constinit backend_kind preferred_backend =
+#if defined(THOLE_HAVE_EPOLL)
+    backend_kind::epoll;
+#else
+    backend_kind::select;
 #endif
 
 backend_kind default_backend() noexcept { return preferred_backend; }

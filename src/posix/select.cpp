@@ -101,7 +101,7 @@ void select_reactor::expel(completions& finished) {
 backend_choice select_backend(loop_core& core) {
     auto made = std::make_unique<select_reactor>(core);
     if (const int failed = made->start()) {
-        return {nullptr, system_error(failed), "select: " + system_error(failed).message()};
+        return refused("select", failed);
     }
     return {std::move(made), {}, {}};
 }

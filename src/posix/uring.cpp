@@ -341,7 +341,7 @@ backend_choice uring_backend(loop_core& core) {
     std::unique_ptr<uring> made(new (std::nothrow) uring(core));
     std::string reason = "there is no memory";
     if (const int failed = made != nullptr ? made->start(reason) : ENOMEM) {
-        return {nullptr, system_error(failed), reason + ": " + system_message(failed)};
+        return refused(reason.c_str(), failed);
     }
     return {std::move(made), {}, {}};
 }

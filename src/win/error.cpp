@@ -12,7 +12,7 @@ namespace {
 
 using enum std::errc;
 
-constexpr error_row rows[] = {
+constexpr named_row rows[] = {
     // An abort that nobody asked for is never a cancel (R17, R103).
     {ERROR_OPERATION_ABORTED, io_error, io_error, "ERROR_OPERATION_ABORTED"},
     {WSAECONNRESET, connection_reset, connection_reset, "WSAECONNRESET"},
@@ -77,6 +77,7 @@ constexpr error_row rows[] = {
     {WSAENOPROTOOPT, no_protocol_option, no_protocol_option, "WSAENOPROTOOPT"},
     {ERROR_GEN_FAILURE, io_error, io_error, "ERROR_GEN_FAILURE"},
 };
+constexpr auto codes = without_names(rows);
 
 struct status_row {
     std::uint32_t status;
@@ -176,7 +177,11 @@ std::string words_of(int raw) {
 
 }  // namespace
 
-std::span<const error_row> error_table() noexcept { return rows; }
+std::span<const error_row> error_table() noexcept { return codes; }
+
+std::string_view symbol_of(const error_row& row) noexcept {
+    return rows[&row - codes.data()].symbol;
+}
 
 std::string system_message(int raw) {
     wchar_t words[512];

@@ -333,15 +333,12 @@ backend_kind default_backend() noexcept { return backend_kind::iocp; }
 
 backend_kind reserve_backend() noexcept { return backend_kind::iocp; }
 
-backend_choice platform_backend(backend_kind kind, loop_core&) {
-    if (kind != backend_kind::iocp && kind != backend_kind::automatic) {
-        return {nullptr, system_error(WSAEOPNOTSUPP),
-                std::string(to_string(kind)) + " is not part of Windows builds"};
-    }
+backend_kind basic_backend() noexcept { return backend_kind::iocp; }
+
+backend_choice make_basic_backend(loop_core&) {
     std::unique_ptr<iocp> made(new (std::nothrow) iocp);
     if (const int failed = made != nullptr ? made->open_port() : ERROR_NOT_ENOUGH_MEMORY) {
-        return {nullptr, system_error(failed),
-                "the completion port could not be made: " + system_message(failed)};
+        return refused("the completion port could not be made", failed);
     }
     return {std::move(made), {}, "the completion port of Windows"};
 }

@@ -4,6 +4,8 @@
 
 usage: symbols.py scripted NM LIBRARY       nothing of the scripted system layer is in it
        symbols.py namespace NM LIBRARY      every strong symbol it offers is of namespace thole
+       symbols.py with|without NM PROGRAM BACKEND…
+                                            these backends are in it, or none of them is
        symbols.py imports OBJDUMP EXE...    a Windows program never imports MSWSOCK
 """
 import re
@@ -33,6 +35,23 @@ def strong_aliens(nm, library):
     return aliens
 
 
+CLASSES = {'sim': 'sim', 'select': 'select_reactor', 'io_uring': 'uring'}
+
+
+def backends_in(nm, program):
+    lines = output(nm, '-C', '--defined-only', program).splitlines()
+    return {name for name, kind in CLASSES.items()
+            if any(re.search(rf'vtable for thole::detail::(.*::)?{kind}$', line) for line in lines)}
+
+
+def with_backends(nm, program, *names):
+    return [f'{program} has no {name}' for name in sorted(set(names) - backends_in(nm, program))]
+
+
+def without_backends(nm, program, *names):
+    return [f'{program} has {name}' for name in sorted(backends_in(nm, program) & set(names))]
+
+
 def imports(objdump, *programs):
     wrong = []
     for program in programs:
@@ -45,7 +64,8 @@ def imports(objdump, *programs):
 
 
 def main():
-    checks = {'scripted': scripted, 'namespace': strong_aliens, 'imports': imports}
+    checks = {'scripted': scripted, 'namespace': strong_aliens, 'with': with_backends,
+              'without': without_backends, 'imports': imports}
     wrong = checks[sys.argv[1]](*sys.argv[2:])
     print('\n'.join(wrong))
     return 1 if wrong else 0

@@ -13,6 +13,7 @@
 
 #include <thole/thole.hpp>
 
+#include "core/backends.hpp"
 #include "core/loop_core.hpp"
 #include "core/spin.hpp"
 
@@ -225,7 +226,7 @@ private:
 
 struct stage {
     stage(std::chrono::nanoseconds gap, int arrivals, std::chrono::nanoseconds spin = 100us)
-        : core({.backend = thole::backend_kind::sim}) {
+        : core({.backend = thole::backend_kind::sim}, &thole::detail::any_backend) {
         auto made = std::make_unique<clockwork>(core, gap, arrivals);
         network = made.get();
         core.network = std::move(made);

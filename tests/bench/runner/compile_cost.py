@@ -25,6 +25,7 @@ SOURCES = {  # peer: source, libraries
     'libevent': ('libevent.cpp', ('-levent_core',)),
 }
 FLAGS = ('-O2', '-std=c++20', '-DNDEBUG')
+LINK = ('-pthread', '-Wl,--gc-sections')  # for every peer alike
 
 
 def run(line, timeout=120):
@@ -82,7 +83,7 @@ class Compile:
     def size(self, source, made, libraries):
         text = run([self.compiler, *self.flags(), '-E', '-P', str(source)])
         program = made + '.program'
-        run([self.compiler, made, *self.libraries(libraries), '-pthread', '-o', program])
+        run([self.compiler, made, *self.libraries(libraries), *LINK, '-o', program])
         if shutil.which('strip'):
             run(['strip', program])
         return len(text.splitlines()), os.path.getsize(program)
