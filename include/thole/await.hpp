@@ -19,19 +19,29 @@ struct promise_base : runnable {
     enum class awaits : std::uint8_t { nothing, operation, child, group };
 
     loop_core* core = nullptr;
-    std::coroutine_handle<> self;       ///< this coroutine
-    promise_base* parent = nullptr;     ///< who awaits it
-    task_group* group = nullptr;        ///< what it runs in, beside others
-    void* awaited = nullptr;            ///< an operation, a child's promise, or a group
-    void** owner = nullptr;             ///< the pointer that owns this frame, to be cleared
+    union {
+        promise_base* parent = nullptr;  ///< who awaits it
+        task_group* group;               ///< `grouped`: what it runs in, beside others
+    };
+    void* awaited = nullptr;  ///< an operation, a child's promise, or a group
+    union {
+        void** owner = nullptr;  ///< the pointer that owns this frame, to be cleared
+        spawned_base* handle;    ///< `root`: of who spawned it, while it lives
+    };
     promise_base* next_task = nullptr;  ///< the loop's list of spawned tasks, or the group's
     promise_base* prev_task = nullptr;
-    spawned_base* handle = nullptr;  ///< of who spawned it, while it lives
     awaits kind = awaits::nothing;
     reason cancelled = reason::none;  ///< sticky: what is awaited next ends with it
     bool shielded = false;            ///< a cancel from above stops here
+    bool grouped = false;
     bool root = false;
     bool ended = false;
+
+    /// This coroutine. Each promise begins with this base and needs no more than a frame's own
+    /// alignment, so the frame lies at the same distance from all.
+    [[nodiscard]] std::coroutine_handle<> self() noexcept {
+        return std::coroutine_handle<promise_base>::from_promise(*this);
+    }
 };
 
 template <class Promise>
@@ -94,7 +104,7 @@ private:
         if (how == detail::turn::run) {
             auto* by = static_cast<detail::promise_base*>(static_cast<awaitable&>(self).waiter_);
             by->kind = detail::promise_base::awaits::nothing;
-            by->self.resume();
+            by->self().resume();
         }
     }
     static void resume_foreign(detail::runnable& self, detail::turn how) {

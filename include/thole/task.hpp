@@ -216,8 +216,8 @@ struct task_access {
 
 template <class T>
 task<T> promise<T>::get_return_object() noexcept {
-    self = std::coroutine_handle<promise>::from_promise(*this);
-    return task<T>(self.address());
+    static_assert(alignof(promise) <= 2 * sizeof(void*), "a frame has no larger alignment");
+    return task<T>(self().address());
 }
 
 /// The part of `spawned` that does not depend on the type.

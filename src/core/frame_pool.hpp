@@ -18,7 +18,7 @@ public:
 
     // Every block has the full size of its class, wherever it was allocated: any pool may keep it.
     [[nodiscard]] static constexpr std::size_t full_size(std::size_t size) noexcept {
-        return (class_of(size) + 1) * unit;
+        return (class_of(size) + 1) * unit - beside;
     }
     // A block for this size, or null.
     [[nodiscard]] void* take(std::size_t size) noexcept {
@@ -52,12 +52,14 @@ private:
         free_block* first = nullptr;
         std::size_t count = 0;
     };
-    static constexpr std::size_t unit = 64;
-    static constexpr std::size_t classes = 32;  // up to 2 KiB
+    static constexpr std::size_t unit = 32;
+    // What allocators keep beside a block: with it a block fills whole units.
+    static constexpr std::size_t beside = sizeof(std::size_t);
+    static constexpr std::size_t classes = 64;  // up to 2 KiB
     static constexpr std::size_t kept = 1024;   // blocks of one class
 
     [[nodiscard]] static constexpr std::size_t class_of(std::size_t size) noexcept {
-        return (size - 1) / unit;
+        return (size + beside - 1) / unit;
     }
 
     std::array<size_class, classes> by_size_{};

@@ -15,7 +15,7 @@ namespace {
 std::coroutine_handle<> transfer_to(promise_base& promise) noexcept {
     if (promise.core->budget > 0) {
         --promise.core->budget;
-        return promise.self;
+        return promise.self();
     }
     queue_task(promise);
     return std::noop_coroutine();
@@ -36,7 +36,7 @@ std::coroutine_handle<> enter_child(promise_base& parent, promise_base& child,
 
 std::coroutine_handle<> task_ended(promise_base& ended, std::exception_ptr* failed) noexcept {
     ended.ended = true;
-    if (ended.group != nullptr) {
+    if (ended.grouped) {
         promise_base* waiting = ended_in_group(ended, failed);
         return waiting != nullptr ? transfer_to(*waiting) : std::noop_coroutine();
     }
@@ -49,7 +49,7 @@ std::coroutine_handle<> task_ended(promise_base& ended, std::exception_ptr* fail
             raise_in_run(*ended.core, std::move(*failed));
         }
         ended.core->remove_root(ended);
-        ended.self.destroy();
+        ended.self().destroy();
     } else {
         ended.handle->failed_ = failed;
     }
@@ -126,7 +126,7 @@ std::coroutine_handle<> spawned_base::wait_for(promise_base& waiting) noexcept {
 void spawned_base::release() noexcept {
     promise_base* root = std::exchange(of_, nullptr);
     root->core->remove_root(*root);
-    root->self.destroy();
+    root->self().destroy();
 }
 
 }  // namespace thole::detail

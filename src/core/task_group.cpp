@@ -23,6 +23,7 @@ namespace {
 void start_in_group(task_group& group, promise_base& child, void** owner) noexcept {
     child.core = group.core;
     child.group = &group;
+    child.grouped = true;
     child.owner = owner;
     if (group.cancelled != reason::none) {
         child.cancelled = group.cancelled;
@@ -89,7 +90,7 @@ promise_base* ended_in_group(promise_base& ended, const std::exception_ptr* fail
         cancel_group(group, reason::cancelled);
     }
     if (group.frees) {
-        ended.self.destroy();
+        ended.self().destroy();
     }
     if (group.size > 0 || group.waiting == nullptr) {
         return nullptr;
@@ -133,7 +134,7 @@ scope::scope(detail::loop_core* core) noexcept {
 
 void scope::start(detail::promise_base& child) noexcept {
     if (group_.core == nullptr) {
-        child.self.destroy();  // the loop is gone
+        child.self().destroy();  // the loop is gone
     } else {
         detail::start_in_group(group_, child, nullptr);
     }

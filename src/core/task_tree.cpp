@@ -9,7 +9,7 @@ namespace {
 
 void resume_promise(runnable& self, turn how) {
     if (how == turn::run) {
-        static_cast<promise_base&>(self).self.resume();
+        static_cast<promise_base&>(self).self().resume();
     }
 }
 
@@ -28,11 +28,11 @@ promise_base* below(const promise_base& at) noexcept {
 }
 
 promise_base* above(const promise_base& at) noexcept {
-    return at.group != nullptr ? at.group->waiting : at.parent;
+    return at.grouped ? at.group->waiting : at.parent;
 }
 
 promise_base* beside(const promise_base& at) noexcept {
-    return at.group != nullptr ? at.next_task : nullptr;
+    return at.grouped ? at.next_task : nullptr;
 }
 
 // This one, or the first after it in its group that a cancel from above reaches.
@@ -89,19 +89,18 @@ void destroy_upwards(promise_base& from) noexcept {
         promise_base* outer = above(*at);
         if (at->root) {
             at->core->remove_root(*at);
-        }
-        if (at->handle != nullptr) {
-            at->handle->of_ = nullptr;
-        }
-        if (at->owner != nullptr) {
+            if (at->handle != nullptr) {
+                at->handle->of_ = nullptr;
+            }
+        } else if (at->owner != nullptr) {
             *at->owner = nullptr;
         }
-        if (at->group != nullptr) {
+        if (at->grouped) {
             leave_group(*at);
         } else if (outer != nullptr) {
             outer->kind = promise_base::awaits::nothing;
         }
-        at->self.destroy();
+        at->self().destroy();
         at = outer;
     }
 }

@@ -32,7 +32,7 @@ int state_table::grow(std::size_t fd) noexcept {
     if (fd >= most_) {
         return EMFILE;  // R73
     }
-    const std::size_t size = std::min(fd + fd / 2 + 16, most_);
+    const std::size_t size = std::min(fd + fd / 8 + 16, most_);
     auto* grown = static_cast<entry*>(std::realloc(entries_, size * sizeof(entry)));
     if (grown == nullptr) {
         return ENOMEM;
