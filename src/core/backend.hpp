@@ -10,6 +10,7 @@
 #include <thole/operation.hpp>
 #include <thole/tcp.hpp>
 
+#include "core/error_table.hpp"
 #include "core/inbound_queue.hpp"
 #include "core/queue.hpp"
 
@@ -187,7 +188,7 @@ public:
     // the backend's own word to itself. Needs nothing of the backend, so it is no virtual. Null
     // where every state keeps mark::submitted: there writes are taken as a whole.
     const offer_function offer;
-    [[nodiscard]] virtual bool submit_rest(operation& op, std::ptrdiff_t offered);
+    [[nodiscard]] virtual bool submit_rest(operation& op, std::ptrdiff_t) { return submit(op); }
 
     // Plain functions as well, of a backend whose kernel does the waiting: take a read or a
     // receive, or a write, of one buffer, whose direction is free and whose deadline lies ahead.
@@ -220,7 +221,9 @@ public:
 
     // A handle of the system that can be waited on in place of wait(): readable, level-triggered,
     // while wait() would find something. It stays the backend's. By default: not_supported.
-    [[nodiscard]] virtual std::error_code waitable(std::uintptr_t& handle);
+    [[nodiscard]] virtual std::error_code waitable(std::uintptr_t&) {
+        return {raw_of(std::errc::not_supported), system_category()};
+    }
 
     // Requests wait for the next wait() to be sent, whatever that handle says.
     [[nodiscard]] virtual bool unsent() const noexcept { return false; }

@@ -7,12 +7,6 @@ namespace thole {
 
 namespace detail {
 
-std::error_code backend::waitable(std::uintptr_t&) {
-    return {raw_of(std::errc::not_supported), system_category()};
-}
-
-bool backend::submit_rest(operation& op, std::ptrdiff_t) { return submit(op); }
-
 time_point loop_core::next_deadline() noexcept {
     if (network == nullptr || !fit()) {
         return refusals.empty() ? time_point::max() : time_point::min();
