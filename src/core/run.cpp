@@ -156,18 +156,23 @@ std::error_code loop_core::run(const run_limits& limits, std::size_t& handled) {
         if (!dispatch(limits, turn_budget, handled) || last) {
             return {};
         }
-        settle_timers();
+        if (!wheel.bare()) {
+            settle_timers();
+        }
         time_point until = time_point::min();
         if (ready.empty() && expired.empty()) {
             if (!has_work()) {
                 return {};
             }
-            until = std::min(end, time_point(std::chrono::nanoseconds(wheel.next())));
+            until = wheel.bare()
+                        ? end
+                        : std::min(end, time_point(std::chrono::nanoseconds(wheel.next())));
         }
         if (const std::error_code failed = pause(until)) {
             return failed;
         }
-        if (ready.empty()) {  // a timer may have ended the wait: what is due needs no second one
+        // A timer may have ended the wait: what is due needs no second one.
+        if (ready.empty() && !wheel.bare()) {
             settle_timers();
         }
     }

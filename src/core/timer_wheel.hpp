@@ -123,6 +123,9 @@ public:
         return !anything_waits() && (used_levels_ == 0 || next_used().level == levels);
     }
 
+    // Empty, at a glance: false says nothing.
+    [[nodiscard]] bool bare() const noexcept { return !anything_waits() && used_levels_ == 0; }
+
     // Too many wait for the clock: place() first.
     [[nodiscard]] bool full() const noexcept { return waiting_count_ == most_waiting; }
     // Places what waits; `now` was read after it was armed.
