@@ -45,9 +45,10 @@ public:
         : lender_(other.lender_), bytes_(std::exchange(other.bytes_, nullptr)),
           shape_(other.shape_) {}
     lent_buffer& operator=(lent_buffer&& other) noexcept {
+        std::byte* const bytes = std::exchange(other.bytes_, nullptr);  // first: it may be this one
         give_back();
         lender_ = other.lender_;
-        bytes_ = std::exchange(other.bytes_, nullptr);
+        bytes_ = bytes;
         shape_ = other.shape_;
         return *this;
     }

@@ -159,6 +159,19 @@ THOLE_TEST("the pool outlives its owner for as long as a buffer is lent", "[unit
     CHECK(second.empty());
 }
 
+THOLE_TEST("a lent buffer that is moved to itself keeps its bytes", "[unit]") {
+    const pool_ptr pool = make_pool(64, 1);
+    const buffer_pool::place place = pool->take();
+    tcp::lent_buffer lent(*pool, place.bytes, 3, place.number);
+    tcp::lent_buffer& same = lent;
+    lent = std::move(same);
+    CHECK(lent.size() == 3);
+    CHECK(lent.bytes().data() == place.bytes);
+    CHECK(pool->lent() == 1);
+    lent.give_back();
+    CHECK(pool->lent() == 0);
+}
+
 THOLE_TEST("the line of the starved is in order, and may be left anywhere", "[unit]") {
     const pool_ptr pool = make_pool(64, 2);
     const buffer_pool::place held = pool->take();
