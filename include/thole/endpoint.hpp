@@ -61,8 +61,12 @@ public:
         return family_ != address_family::none;
     }
 
-    [[nodiscard]] THOLE_API bool is_loopback() const noexcept;     ///< 127/8, ::1, or mapped 127/8
-    [[nodiscard]] THOLE_API bool is_unspecified() const noexcept;  ///< 0.0.0.0 or ::
+    [[nodiscard]] THOLE_API bool is_loopback() const noexcept;  ///< 127/8, ::1, or mapped 127/8
+    /// 0.0.0.0 or ::
+    [[nodiscard]] constexpr bool is_unspecified() const noexcept {
+        // Most addresses are told apart by their first byte.
+        return bytes_[0] == 0 && family_ != address_family::none && bytes_ == ipv6_bytes{};
+    }
     /// The same address with another port.
     [[nodiscard]] constexpr endpoint with_port(std::uint16_t port) const noexcept {
         endpoint other = *this;

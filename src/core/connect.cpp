@@ -62,7 +62,7 @@ bool loop_core::prepare_connect(operation& op) noexcept {
         settle_error(op, raw_of(std::errc::invalid_argument));
         return false;
     }
-    if (target.bytes()[0] == 0 && target.is_unspecified()) {  // R43: the same on every platform
+    if (target.is_unspecified()) {  // R43: the same on every platform
         target = endpoint::loopback(target.family(), target.port());
     }
     std::error_code failed;

@@ -29,9 +29,4 @@ bool endpoint::is_loopback() const noexcept {
                                                (detail::is_mapped(bytes_) && bytes_[12] == 127));
 }
 
-bool endpoint::is_unspecified() const noexcept {
-    // Most addresses are told apart by their first byte, which costs no call.
-    return bytes_[0] == 0 && family_ != address_family::none && bytes_ == ipv6_bytes{};
-}
-
 }  // namespace thole
