@@ -257,7 +257,12 @@ private:
     void cancel_starved(operation& op) noexcept;  // buffer_pool.cpp
     [[nodiscard]] bool is_late(operation& op) noexcept;
     static void resolve_abort(operation& op) noexcept;
-    void settle_timers() noexcept;
+    void settle_timers() noexcept {
+        if (!wheel.empty()) {
+            settle_armed_timers();
+        }
+    }
+    void settle_armed_timers() noexcept;
     void discard_ready() noexcept;
     void shut_down() noexcept;
 };

@@ -106,10 +106,7 @@ bool loop_core::dispatch(const run_limits& limits, int most, std::size_t& handle
     return !over();
 }
 
-void loop_core::settle_timers() noexcept {
-    if (wheel.empty()) {
-        return;
-    }
+void loop_core::settle_armed_timers() noexcept {
     timer_list due;
     wheel.settle(clock().time_since_epoch().count(), due);
     while (!due.empty()) {
@@ -156,23 +153,19 @@ std::error_code loop_core::run(const run_limits& limits, std::size_t& handled) {
         if (!dispatch(limits, turn_budget, handled) || last) {
             return {};
         }
-        if (!wheel.bare()) {
-            settle_timers();
-        }
+        settle_timers();
         time_point until = time_point::min();
         if (ready.empty() && expired.empty()) {
             if (!has_work()) {
                 return {};
             }
-            until = wheel.bare()
-                        ? end
-                        : std::min(end, time_point(std::chrono::nanoseconds(wheel.next())));
+            until = std::min(end, time_point(std::chrono::nanoseconds(wheel.next())));
         }
         if (const std::error_code failed = pause(until)) {
             return failed;
         }
         // A timer may have ended the wait: what is due needs no second one.
-        if (ready.empty() && !wheel.bare()) {
+        if (ready.empty()) {
             settle_timers();
         }
     }

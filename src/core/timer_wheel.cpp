@@ -271,7 +271,7 @@ std::int64_t timer_wheel::first_tick(const place_of_slot& at) noexcept {
     return first < over ? first : -1;
 }
 
-std::int64_t timer_wheel::next() noexcept {
+std::int64_t timer_wheel::next_of_used() noexcept {
     assert(!anything_waits());
     while (soonest_ == unknown) {
         const place_of_slot at = next_used();

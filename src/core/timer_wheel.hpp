@@ -123,9 +123,6 @@ public:
         return !anything_waits() && (used_levels_ == 0 || next_used().level == levels);
     }
 
-    // Empty, at a glance: false says nothing.
-    [[nodiscard]] bool bare() const noexcept { return !anything_waits() && used_levels_ == 0; }
-
     // Too many wait for the clock: place() first.
     [[nodiscard]] bool full() const noexcept { return waiting_count_ == most_waiting; }
     // Places what waits; `now` was read after it was armed.
@@ -135,11 +132,15 @@ public:
     void settle(std::int64_t now, timer_list& expired) noexcept;
     // No later than this something has to be done; never later than the next due time, and exactly
     // it unless many share its slot. Call after settle(), with at least one node armed.
-    [[nodiscard]] std::int64_t next() noexcept;
+    [[nodiscard]] std::int64_t next() noexcept {
+        return used_levels_ == 0 ? std::numeric_limits<std::int64_t>::max() : next_of_used();
+    }
     // Takes out any node, due or not; null when empty.
     [[nodiscard]] timer_node* take_any() noexcept;
 
 private:
+    [[nodiscard]] std::int64_t next_of_used() noexcept;
+
     static constexpr unsigned level_shift = 6;
     static constexpr unsigned levels = 8;
     static constexpr unsigned slots = 1U << level_shift;
