@@ -38,9 +38,8 @@ extern backend_maker linked_backends;
 [[nodiscard]] backend_choice platform_backend(backend_kind kind, loop_core& core);
 // The kind taken when nobody wishes another.
 [[nodiscard]] backend_kind default_backend() noexcept;
-// The kind taken where that one cannot be had; the same where nothing would be gained by another.
-[[nodiscard]] backend_kind reserve_backend() noexcept;
-// The one that every program has (src/posix/native_backend.cpp, src/win/iocp.cpp).
+// The one that every program has, and that is taken where the default cannot be had
+// (src/posix/native_backend.cpp, src/win/iocp.cpp).
 [[nodiscard]] backend_kind basic_backend() noexcept;
 [[nodiscard]] backend_choice make_basic_backend(loop_core& core);
 

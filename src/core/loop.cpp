@@ -55,7 +55,7 @@ bool take(detail::loop_core& core, backend_kind kind, detail::backend_maker make
     core.taking_write = core.network->take_write;
     core.info.name = to_string(kind);
     core.info.reason.clear();
-    core.info.reason += reason;
+    core.info.reason += reason;  // no other way of making strings: decision 0019
     return true;
 }
 
@@ -78,7 +78,7 @@ void choose_by_environment(detail::loop_core& core, detail::backend_maker make) 
     }
     constexpr const char* reason = "the default of this platform";
     const backend_kind standard = detail::default_backend();
-    const backend_kind reserve = detail::reserve_backend();
+    const backend_kind reserve = detail::basic_backend();
     bool taken = take(core, standard, make, reason);
     if (!taken && reserve != standard) {
         instead += ", instead of ";

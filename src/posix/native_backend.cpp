@@ -164,35 +164,21 @@ int native_backend::connected_for(const native_state& state,
 
 // ---- Choosing.
 
-backend_kind basic_backend() noexcept {
 #if defined(THOLE_HAVE_EPOLL)
-    return backend_kind::epoll;
+constexpr backend_kind basic = backend_kind::epoll;
+constexpr auto make_basic = epoll_backend;
 #else
-    return backend_kind::select;
+constexpr backend_kind basic = backend_kind::select;
+constexpr auto make_basic = select_backend;
 #endif
-}
 
-backend_choice make_basic_backend(loop_core& core) {
-#if defined(THOLE_HAVE_EPOLL)
-    return epoll_backend(core);
-#else
-    return select_backend(core);
-#endif
-}
+backend_kind basic_backend() noexcept { return basic; }
+
+backend_choice make_basic_backend(loop_core& core) { return make_basic(core); }
 
 // Before it is another one, loop() has to link that too.
-constinit backend_kind preferred_backend =
-#if defined(THOLE_HAVE_EPOLL)
-    backend_kind::epoll;
-#else
-    backend_kind::select;
-#endif
+constinit backend_kind preferred_backend = basic;
 
 backend_kind default_backend() noexcept { return preferred_backend; }
-
-// A machine may forbid a ring; what forbids the others leaves no loop at all.
-backend_kind reserve_backend() noexcept {
-    return preferred_backend == backend_kind::io_uring ? backend_kind::epoll : preferred_backend;
-}
 
 }  // namespace thole::detail

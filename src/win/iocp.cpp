@@ -331,8 +331,6 @@ time_point iocp::now() const noexcept {
 
 backend_kind default_backend() noexcept { return backend_kind::iocp; }
 
-backend_kind reserve_backend() noexcept { return backend_kind::iocp; }
-
 backend_kind basic_backend() noexcept { return backend_kind::iocp; }
 
 backend_choice make_basic_backend(loop_core&) {
