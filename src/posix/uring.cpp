@@ -75,8 +75,7 @@ void uring::release_idle(uring_state& state) noexcept {
         io_uring_sqe* asked = core().running && !is_lost() ? request() : nullptr;
         if (asked != nullptr) {
             io_uring_prep_close(asked, state.fd);
-            asked->flags = IOSQE_CQE_SKIP_SUCCESS;
-            asked->user_data = token::of_other(token::nobody).word();
+            tells_nobody(*asked);
             last_close_ = ring_.mark();
         } else {
             close_handle(state.fd);
@@ -300,8 +299,7 @@ bool uring::withdraw(operation& op, uring_state& state, bool writing) noexcept {
         return false;
     }
     io_uring_prep_nop(unsent);
-    unsent->flags = IOSQE_CQE_SKIP_SUCCESS;
-    unsent->user_data = token::of_other(token::nobody).word();
+    tells_nobody(*unsent);
     if (direction_of(state, writing).undecided) {
         state.writing_at.undecided = false;
         operation** link = &undecided_;
@@ -328,8 +326,7 @@ void uring::ask_to_cancel(uring_state& state, bool writing) noexcept {
         return;
     }
     io_uring_prep_cancel64(asked, which.word(), 0);
-    asked->flags = IOSQE_CQE_SKIP_SUCCESS;
-    asked->user_data = token::of_other(token::nobody).word();
+    tells_nobody(*asked);
     if (accepts) {
         static_cast<uring_listener&>(state).cancelling = true;
     }

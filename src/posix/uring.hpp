@@ -50,6 +50,12 @@ struct token {
     return {reading.number ^ static_cast<std::uint32_t>(token_kind::accept), reading.slot};
 }
 
+// A request of which only a failure is told, and to nobody.
+inline void tells_nobody(io_uring_sqe& asked) noexcept {
+    asked.flags = IOSQE_CQE_SKIP_SUCCESS;
+    asked.user_data = token::of_other(token::nobody).word();
+}
+
 // What one direction of a socket has to do with the kernel.
 struct direction {
     bool sent : 1 = false;       // a request is in the kernel, or on its way
