@@ -40,6 +40,14 @@ struct exchange {
     std::byte byte{};
 };
 
+std::vector<std::unique_ptr<exchange>> exchanges(rig& r, int count) {
+    std::vector<std::unique_ptr<exchange>> made;
+    for (int i = 0; i < count; ++i) {
+        made.push_back(std::make_unique<exchange>(r));
+    }
+    return made;
+}
+
 }  // namespace
 
 THOLE_TEST("R82 R84 R89 a ring of two: a thousand reads and cancels, each ends once",
@@ -47,10 +55,7 @@ THOLE_TEST("R82 R84 R89 a ring of two: a thousand reads and cancels, each ends o
     only_on_io_uring();
     const small_rings small;
     rig r;
-    std::vector<std::unique_ptr<exchange>> all;
-    for (int i = 0; i < 50; ++i) {
-        all.push_back(std::make_unique<exchange>(r));
-    }
+    const auto all = exchanges(r, 50);
     for (int round = 0; round < 20; ++round) {
         for (const auto& one : all) {
             REQUIRE_FALSE(one->reading.start(verb::read, one->both.server, {&one->byte, 1}));
@@ -207,12 +212,9 @@ THOLE_TEST("what was cancelled before it was sent has not happened", "[contract]
     CHECK(room == std::string(16, '-'));
 
     // In the middle of others that wait to be sent as well.
-    std::vector<std::unique_ptr<exchange>> all;
+    const auto all = exchanges(r, 5);
     std::vector<std::unique_ptr<transfer_ask>> writes;
     std::string one = "1";
-    for (int i = 0; i < 5; ++i) {
-        all.push_back(std::make_unique<exchange>(r));
-    }
     for (const auto& each : all) {
         writes.push_back(std::make_unique<transfer_ask>(r));
         REQUIRE_FALSE(writes.back()->start(verb::write, each->both.client, bytes_of(one)));
@@ -314,10 +316,7 @@ THOLE_TEST("R100 a wake-up ends a wait, whatever has filled the ring before", "[
     only_on_io_uring();
     const small_rings small;
     rig r;
-    std::vector<std::unique_ptr<exchange>> all;
-    for (int i = 0; i < 16; ++i) {
-        all.push_back(std::make_unique<exchange>(r));
-    }
+    const auto all = exchanges(r, 16);
     for (int round = 1; round <= 50; ++round) {
         for (const auto& one : all) {
             REQUIRE_FALSE(one->reading.start(verb::read, one->both.server, {&one->byte, 1}));

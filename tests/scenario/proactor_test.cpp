@@ -58,13 +58,6 @@ task<std::size_t> take(tcp::socket& from, std::size_t total) {
     co_return ended;
 }
 
-loop_options few_buffers() {
-    loop_options options = options_of_run();
-    options.lent_buffer_size = 64;
-    options.lent_buffers = 2;
-    return options;
-}
-
 struct tally {
     std::size_t* count;
     std::size_t* wrong;
@@ -95,7 +88,7 @@ std::deque<std::unique_ptr<waiting>> readers(loop& on, std::size_t count, const 
 
 THOLE_TEST("R87 R88 few buffers and many that give up: no byte is lost, and no buffer",
            "[receive]") {
-    scene in(few_buffers());
+    scene in(two_buffers());
     loop& on = in.on;
     const std::size_t total = rounds() * 100;
     std::deque<pair> pairs;

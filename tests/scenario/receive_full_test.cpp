@@ -26,13 +26,6 @@ struct kept {
 
 constexpr std::string_view names[] = {"a", "b", "c", "d", "e", "f"};
 
-loop_options two_buffers() {
-    loop_options options = options_of_run();
-    options.lent_buffer_size = 64;
-    options.lent_buffers = 2;
-    return options;
-}
-
 // Six connections with a byte for each, two buffers, both of them lent.
 class crowd {
 public:

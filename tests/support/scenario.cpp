@@ -29,6 +29,13 @@ task<tcp::socket> accepted(tcp::listener& door) {
 backend_kind kind_of_run() { return parse_backend(backend()).value_or(backend_kind::automatic); }
 
 loop_options options_of_run() { return {.backend = kind_of_run()}; }
+
+loop_options two_buffers() {
+    loop_options options = options_of_run();
+    options.lent_buffer_size = 64;
+    options.lent_buffers = 2;
+    return options;
+}
 bool on_sim() { return kind_of_run() == backend_kind::sim; }
 bool on_iocp() { return kind_of_run() == backend_kind::iocp; }
 bool on_uring() { return kind_of_run() == backend_kind::io_uring; }

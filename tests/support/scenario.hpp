@@ -57,6 +57,9 @@ private:
     timer timer_;
 };
 
+// The same, with two buffers of 64 bytes to lend.
+[[nodiscard]] loop_options two_buffers();
+
 // A loop of the run's backend. When it goes, everything that was opened since must be closed.
 class scene {
 public:

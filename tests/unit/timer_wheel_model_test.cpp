@@ -12,15 +12,7 @@
 
 namespace {
 
-using thole::test::even;
-using thole::test::fire;
-using thole::test::lasting;
-using thole::test::point;
-using thole::test::second;
-using thole::test::slack;
-using thole::test::tick;
-using thole::test::timer_node;
-using thole::test::timer_wheel;
+using namespace thole::test;
 
 // The wheel against a sorted list, under random arming, re-arming, disarming and advancing.
 struct model {

@@ -9,14 +9,7 @@
 
 namespace {
 
-using thole::test::fire;
-using thole::test::lasting;
-using thole::test::second;
-using thole::test::slack;
-using thole::test::tick;
-using thole::test::timer_node;
-using thole::test::timer_wheel;
-using thole::test::year;
+using namespace thole::test;
 
 // A wheel whose row is for `word`, with nothing armed.
 struct wheel_with_row : timer_wheel {

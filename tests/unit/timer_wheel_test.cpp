@@ -11,16 +11,7 @@
 
 namespace {
 
-using thole::test::even;
-using thole::test::fire;
-using thole::test::lasting;
-using thole::test::point;
-using thole::test::second;
-using thole::test::slack;
-using thole::test::tick;
-using thole::test::timer_node;
-using thole::test::timer_wheel;
-using thole::test::year;
+using namespace thole::test;
 
 THOLE_TEST("a timer fires once, not early, late by a tick or a thousandth", "[timer_wheel]") {
     for (const std::int64_t start : {std::int64_t{0}, even(12'345'678'901), 200 * year}) {
