@@ -250,7 +250,7 @@ THOLE_TEST("a dual-stack listener takes IPv4 clients, another does not", "[contr
     }
 }
 
-THOLE_TEST("a loose socket knows its names", "[contract]") {
+THOLE_TEST("R33 a loose socket knows its names", "[contract]") {
     rig r;
     socket_state* door = r.listen();
     socket_state* client = r.client(door);
@@ -275,7 +275,7 @@ THOLE_TEST("a loose socket knows its names", "[contract]") {
     CHECK(parked.error() == std::errc::connection_reset);
 }
 
-THOLE_TEST("a cancelled accept loses no client", "[contract]") {
+THOLE_TEST("R36 a cancelled accept loses no client", "[contract]") {
     rig r;
     socket_state* door = r.listen();
     accept_ask first(r);

@@ -39,7 +39,7 @@ THOLE_TEST("a reset is no end of stream", "[contract]") {
     CHECK(parked.count == 0);
 }
 
-THOLE_TEST("bytes that came before a reset are read first", "[contract]") {  // R60, RW05
+THOLE_TEST("R60 bytes that came before a reset are read first", "[contract]") {  // RW05
     if (backend() == "iocp") {
         skip(
             "docs/windows.md: Wine 8 hides a reset from a receive issued after it, and Windows may "

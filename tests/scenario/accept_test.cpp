@@ -246,13 +246,14 @@ task<> cancelled_before(loop& on, tcp::listener& door) {
 
 }  // namespace
 
-THOLE_TEST("AC08 an accept that was cancelled before loses no client", "[accept]") {
+THOLE_TEST("AC08 R36 an accept that was cancelled before loses no client", "[accept]") {
     scene in;
     tcp::listener door = open_door(in.on);
     run(in.on, cancelled_before(in.on, door));
 }
 
-THOLE_TEST("AC29 a dual-stack listener takes IPv4 clients as mapped addresses", "[accept]") {
+THOLE_TEST("AC29 R32 R49 a dual-stack listener takes IPv4 clients as mapped addresses",
+           "[accept]") {
     need_ipv6();
     scene in;
     auto opened =
@@ -273,7 +274,7 @@ THOLE_TEST("AC29 a dual-stack listener takes IPv4 clients as mapped addresses", 
     }
 }
 
-THOLE_TEST("AC29 an IPv6 listener refuses IPv4 clients by default", "[accept]") {
+THOLE_TEST("AC29 R49 an IPv6 listener refuses IPv4 clients by default", "[accept]") {
     need_ipv6();
     scene in;
     auto opened = tcp::listener::open(in.on, endpoint::any(address_family::ipv6, 0));
@@ -285,7 +286,7 @@ THOLE_TEST("AC29 an IPv6 listener refuses IPv4 clients by default", "[accept]") 
     CHECK(log.of("connect").error == std::errc::connection_refused);
 }
 
-THOLE_TEST("two listeners on one port: the second is told", "[accept]") {
+THOLE_TEST("R48 two listeners on one port: the second is told", "[accept]") {
     scene in;
     tcp::listener door = open_door(in.on);
     auto second = tcp::listener::open(in.on, *door.local());

@@ -139,7 +139,7 @@ task<std::error_code> error_of_connect(loop& on, endpoint where) {
 
 }  // namespace
 
-THOLE_TEST("select refuses a descriptor that FD_SETSIZE cannot hold", "[backend]") {
+THOLE_TEST("R73 select refuses a descriptor that FD_SETSIZE cannot hold", "[backend]") {
     if (kind_of_run() != backend_kind::select) {
         skip("FD_SETSIZE is a limit of POSIX's select alone");
     }

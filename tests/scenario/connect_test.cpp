@@ -47,7 +47,7 @@ THOLE_TEST("CN01 refused, told to a callback, never inside start", "[connect]") 
     CHECK(log.size() == 2);
 }
 
-THOLE_TEST("CN05 the deadline of a pending connect", "[connect]") {
+THOLE_TEST("CN05 R44 the deadline of a pending connect", "[connect]") {
     scene in;
     attempt it(in);
     const guard late(in.on, 2s);
@@ -81,7 +81,7 @@ task<> late_connect(loop& on, endpoint silent) {
 
 }  // namespace
 
-THOLE_TEST("CN05 the deadline of a pending connect, awaited", "[connect]") {
+THOLE_TEST("CN05 R44 the deadline of a pending connect, awaited", "[connect]") {
     scene in;
     const silent_port nobody(in.on);
     const guard late(in.on, 4s);
@@ -207,7 +207,7 @@ task<> connect_from(loop& on, tcp::listener& door, tcp::connect_options options)
 
 }  // namespace
 
-THOLE_TEST("CN15 a socket that nobody bound connects, and so does a bound one", "[connect]") {
+THOLE_TEST("CN15 R40 a socket that nobody bound connects, and so does a bound one", "[connect]") {
     scene in;
     tcp::listener door = open_door(in.on);
     run(in.on, connect_from(in.on, door, {}));
@@ -230,13 +230,13 @@ task<> connect_unspecified(loop& on, tcp::listener& door, address_family family)
 
 }  // namespace
 
-THOLE_TEST("CN18 the unspecified address means the loopback address", "[connect]") {
+THOLE_TEST("CN18 R43 the unspecified address means the loopback address", "[connect]") {
     scene in;
     tcp::listener door = open_door(in.on);
     run(in.on, connect_unspecified(in.on, door, address_family::ipv4));
 }
 
-THOLE_TEST("CN18 the unspecified address of IPv6", "[connect]") {
+THOLE_TEST("CN18 R43 the unspecified address of IPv6", "[connect]") {
     if (!on_sim() && !raw::has_ipv6()) {
         skip("this machine has no ::1");
     }

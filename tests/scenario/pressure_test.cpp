@@ -86,7 +86,7 @@ THOLE_TEST("RW09 the peer does not read: the write waits, goes on, and is exact"
     CHECK(std::equal(arrived.begin(), arrived.end(), bulk().begin()));
 }
 
-THOLE_TEST("RW10 one write at a time: what is refused is not sent, the rest in order",
+THOLE_TEST("RW10 R62 one write at a time: what is refused is not sent, the rest in order",
            "[transfer]") {
     scene in;
     pair both = make_pair(in.on);

@@ -150,7 +150,7 @@ task<> race_accept(loop& on, tcp::listener& door, std::size_t& taken) {
 
 }  // namespace
 
-THOLE_TEST("a deadline that races with a client loses no client", "[accept]") {
+THOLE_TEST("R36 a deadline that races with a client loses no client", "[accept]") {
     scene in;
     tcp::listener door = open_door(in.on);
     std::size_t taken = 0;

@@ -222,7 +222,7 @@ task<> data_then_reset(pair& both) {
 
 }  // namespace
 
-THOLE_TEST("RW05 data, then a reset: first the data", "[transfer]") {
+THOLE_TEST("RW05 R60 data, then a reset: first the data", "[transfer]") {
     scene in;
     pair both = make_pair(in.on);
     if (!on_iocp()) {

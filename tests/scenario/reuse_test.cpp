@@ -53,7 +53,7 @@ task<endpoint> knock(loop& on, endpoint where) {
 
 }  // namespace
 
-THOLE_TEST("AC09 a cancel while the accept is started again: one completion each", "[accept]") {
+THOLE_TEST("AC09 R31 a cancel while the accept is started again: one completion each", "[accept]") {
     scene in;
     tcp::listener door = open_door(in.on, address_family::ipv4, {.standing_accepts = 1});
     callback<tcp::accept_op, restarts> accepting{restarts{&door}};
@@ -98,7 +98,7 @@ std::error_code rebound(scene& in, bool old_reuses, bool new_reuses) {
 
 }  // namespace
 
-THOLE_TEST("AC24 the same port again after an active close", "[accept]") {
+THOLE_TEST("AC24 R48 the same port again after an active close", "[accept]") {
     if (on_sim()) {
         skip("the simulated network has no TIME_WAIT: a closed port is free");
     }
@@ -149,7 +149,8 @@ task<> send_both(pair& first, pair& second, bool with_end) {
 
 }  // namespace
 
-THOLE_TEST("AC26 an event of a closed socket does not reach the next of its number", "[accept]") {
+THOLE_TEST("AC26 R66 an event of a closed socket does not reach the next of its number",
+           "[accept]") {
     scene in;
     tcp::listener door = open_door(in.on);
     for (std::size_t i = 0; i < rounds() / 20; ++i) {

@@ -165,7 +165,7 @@ THOLE_TEST("write_some takes at least a byte, and at most what it was given", "[
     run(in.on, expect(both.there, std::string_view("some bytes").substr(0, log[0].count)));
 }
 
-THOLE_TEST("a second read is refused, and nothing is lost", "[transfer]") {
+THOLE_TEST("R29 a second read is refused, and nothing is lost", "[transfer]") {
     scene in;
     pair both = make_pair(in.on);
     journal log;
@@ -199,7 +199,8 @@ task<> read_the_rest(tcp::socket& from, std::size_t& count) {
 
 }  // namespace
 
-THOLE_TEST("a second write and shutdown_write are refused while a write is pending", "[transfer]") {
+THOLE_TEST("R29 a second write and shutdown_write are refused while a write is pending",
+           "[transfer]") {
     scene in;
     pair both = make_pair(in.on);
     journal log;
@@ -239,7 +240,8 @@ task<> million_empty_reads(loop& on, pair& both, std::size_t times, bool& others
 
 }  // namespace
 
-THOLE_TEST("a million reads that finish at once: a bounded stack, and others run", "[transfer]") {
+THOLE_TEST("R62 a million reads that finish at once: a bounded stack, and others run",
+           "[transfer]") {
     scene in;
     pair both = make_pair(in.on);
     bool others_ran = false;
@@ -272,7 +274,7 @@ struct starver {
 }  // namespace
 
 // I9, R120: a callback that always has a next one ready does not keep the others waiting.
-THOLE_TEST("a busy callback starves neither timers nor other sockets", "[transfer]") {
+THOLE_TEST("R65 a busy callback starves neither timers nor other sockets", "[transfer]") {
     scene in;
     pair both = make_pair(in.on);
     pair other = make_pair(in.on);

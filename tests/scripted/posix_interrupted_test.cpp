@@ -178,7 +178,7 @@ THOLE_TEST("every transfer moves one byte, and nothing comes of it", "[scripted]
 
 // ---- Accepts that are started again by what the system says, and a cancel.
 
-THOLE_TEST("AC09 a cancel between two tries of an accept: one completion", "[scripted]") {
+THOLE_TEST("AC09 R31 a cancel between two tries of an accept: one completion", "[scripted]") {
     for (const backend_kind kind : kinds) {
         CAPTURE(to_string(kind));
         rig r(kind);

@@ -210,7 +210,8 @@ THOLE_TEST("the number of standing accepts is an option, and what stands is boun
     }
 }
 
-THOLE_TEST("a listener takes its port for itself, and names its stack", "[scripted]") {
+THOLE_TEST("R23 R32 R48 R49: a listener takes its port for itself, and names its stack",
+           "[scripted]") {
     rig r(backend_kind::iocp);
     const auto set = [](int level, int option) {
         int value = -1;

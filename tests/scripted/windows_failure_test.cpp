@@ -135,7 +135,7 @@ THOLE_TEST("waits that end early, and nothing comes of it", "[scripted]") {
 
 // ---- An accept whose request is posted again, and a cancel.
 
-THOLE_TEST("AC09 a cancel between two tries of an accept: one completion", "[scripted]") {
+THOLE_TEST("AC09 R31 a cancel between two tries of an accept: one completion", "[scripted]") {
     rig r(backend_kind::iocp);
     tcp::listener door = open_door(r.on, address_family::ipv4, {.standing_accepts = 1});
     int broken = 0;
