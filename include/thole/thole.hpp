@@ -5,6 +5,7 @@
 
 #include <thole/await.hpp>
 #include <thole/callback.hpp>
+#include <thole/connection.hpp>
 #include <thole/deadline.hpp>
 #include <thole/endpoint.hpp>
 #include <thole/error.hpp>
@@ -16,6 +17,7 @@
 #include <thole/resolve.hpp>
 #include <thole/result.hpp>
 #include <thole/scope.hpp>
+#include <thole/server.hpp>
 #include <thole/task.hpp>
 #include <thole/tcp.hpp>
 #include <thole/timer.hpp>

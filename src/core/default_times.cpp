@@ -12,6 +12,7 @@ namespace detail {
 void loop_core::arm_by_default(operation& op) noexcept {
     const tcp::transfer_times given = times[op.state->times];
     op.due = (uses_writing(op.what) ? given.write : given.read).count();
+    op.state->clear(mark::expired);
     if (op.due != 0) {
         arm(op);
     }

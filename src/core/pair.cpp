@@ -8,19 +8,11 @@
 #include <thole/listener.hpp>
 #include <thole/loop.hpp>
 
+#include "core/budget.hpp"
+
 namespace thole::tcp {
 
 namespace {
-
-// One budget for several steps.
-deadline as_point(loop& on, deadline until) {
-    if (until.kind() != deadline::form::relative || until.over()) {
-        return until;
-    }
-    const time_point now = on.now();
-    const std::chrono::nanoseconds budget(until.count());
-    return budget < time_point::max() - now ? at(now + budget) : never;
-}
 
 // R51: each is the other's peer.
 bool are_ends_of_one(const socket& one, const socket& other) {
@@ -32,7 +24,7 @@ bool are_ends_of_one(const socket& one, const socket& other) {
 }  // namespace
 
 task<result<socket_pair>> pair(loop& on, deadline until) {
-    const deadline end = as_point(on, until);
+    const deadline end = detail::as_point(on, until);
     result<listener> door = listener::open(on, endpoint::loopback(address_family::ipv4, 0));
     if (!door) {
         co_return unexpected(door.error());

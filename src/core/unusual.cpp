@@ -40,6 +40,9 @@ void settle_code(operation& op, const std::error_code& failed) noexcept {
 void loop_core::resolve_abort(operation& op) noexcept {
     if (op.why != reason::none) {
         settle_own(op, error_of(op.why));
+        if (op.why == reason::deadline && op.state != nullptr && op.state->times != 0) {
+            op.state->set(mark::expired);
+        }
     }
 }
 
