@@ -13,8 +13,9 @@ of its interval is at or under it; a ratio wants 25 rounds.
 --markdown FILE: beside it one table, a line a row, for a page (-: the output).
 --from JSON: nothing is run; all this of what --json kept. --quick: short runs, to see that all
 goes well.
-WORKLOAD: one of the table's, and two that are run only by name: growth (more
-and more connections, timers) and floor (prices of kernel crossings).
+WORKLOAD: one of the table's, and three that are run only by name: growth (more
+and more connections, timers), floor (prices of kernel crossings) and http (wrk
+against the http example and against the same server with Boost.Asio).
 """
 import argparse
 import json
@@ -38,7 +39,7 @@ class Session:
         self.bench = peers.Bench(given.builddir)
         self.compile = compile_cost.Compile(self.bench.folder.parents[1])
         self.file = open(given.json, 'a', encoding='utf-8') if given.json else None
-        self.here, self.absent = self.bench.find(given.peers)
+        self.here, self.absent = self.bench.find(given.peers, groups_of(given))
         self.failures = []
         self.lacking = set()
         self.table = verdicts.Table()
@@ -93,7 +94,7 @@ def shortened(words):
 
 
 def run_workload(session, workload, round_number):
-    names = [peer.name for peer in session.here]
+    names = [peer.name for peer in session.here if peer.takes(workload.group)]
     by_name = {peer.name: peer for peer in session.here}
     if workload.key == 'compile':
         names.append(compile_cost.REFERENCE)
@@ -241,7 +242,9 @@ def parse(words=None):
 
 def groups_of(given):
     own = counting.GROUPS if given.counts else workloads.GROUPS
-    return [word for word in given.workload if word in own] if given.workload else own
+    if given.workload:
+        return [word for word in given.workload if word in own]
+    return [word for word in own if word not in workloads.BY_NAME]
 
 
 def show_kept(given):

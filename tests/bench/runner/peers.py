@@ -6,8 +6,11 @@ import os
 import pathlib
 import signal
 import subprocess
+import sys
 
 BY_LOAD = ('echo', 'accept', 'stream', 'idle', 'connect')
+HTTP = 'http'  # its peers are servers of files, driven by wrk
+HTTP_LOAD = pathlib.Path(__file__).parents[1] / 'http_load.py'
 LACKS = 3  # the exit code of a peer without the workload
 
 
@@ -25,10 +28,19 @@ class Peer:
     program: str
     words: tuple = ()
     package: str = ''  # Debian's, whose absence leaves it out
+    only: str = ''  # the group of workloads that it is for; '': all the others
+
+    def takes(self, group):
+        return self.only == (HTTP if group == HTTP else '')
 
 
 def thole(name, backend, style, *words):
     return Peer(name, 'peer_thole', (f'backend={backend}', f'style={style}', *words))
+
+
+def http(name, backend):
+    return Peer(name, '../../examples/http', ('--listen=127.0.0.1:0', f'--backend={backend}'),
+                'libcli11-dev', HTTP)
 
 
 ALL = (
@@ -46,6 +58,9 @@ ALL = (
     Peer('asio_coroutine', 'peer_asio_coroutine', package='libboost1.81-dev'),
     Peer('libuv', 'peer_libuv', package='libuv1-dev'),
     Peer('libevent', 'peer_libevent', package='libevent-dev'),
+    http('http_thole', 'epoll'),
+    http('http_thole_uring', 'io_uring'),
+    Peer('http_asio', 'http_asio', package='libboost1.81-dev', only=HTTP),
 )
 NOT_BY_DEFAULT = ('thole_lent', 'thole_uring_lent', 'thole_select')
 
@@ -79,8 +94,11 @@ class Bench:
     def command(self, peer, workload, words, wrap=()):
         """The command line; `wrap` stands before the peer's own process."""
         program = str(self.folder / peer.program)
-        if workload in BY_LOAD:
-            line = [str(self.folder / 'load'), workload, f'peer={program}', f'name={peer.name}']
+        if workload in BY_LOAD or workload == HTTP:
+            load = [str(self.folder / 'load')]
+            if workload == HTTP:
+                load = [sys.executable, str(HTTP_LOAD)]
+            line = [*load, workload, f'peer={program}', f'name={peer.name}']
             line += [f's.{word}' for word in peer.words]
             return line + list(words) + ([f'wrap={" ".join(wrap)}'] if wrap else [])
         return [*wrap, program, workload, f'name={peer.name}', *peer.words, *words]
@@ -97,9 +115,11 @@ class Bench:
             raise Failed(f'exit {code}: {last[0]}')
         return json.loads(rows[-1])
 
-    def find(self, wanted=()):
-        """(peers that run here, {name: why it does not}); `wanted` are names, all but a few."""
-        names = wanted or [peer.name for peer in ALL if peer.name not in NOT_BY_DEFAULT]
+    def find(self, wanted=(), groups=()):
+        """(peers that run here, {name: why it does not}). `wanted` are names; else those of the
+        groups that are to be run, all but a few."""
+        names = wanted or [peer.name for peer in ALL if peer.name not in NOT_BY_DEFAULT and
+                           any(peer.takes(group) for group in groups or [''])]
         here, absent = [], {}
         for peer in ALL:
             if peer.name not in names:
@@ -108,7 +128,9 @@ class Bench:
                 absent[peer.name] = f'not built, {peer.package or "its source"} is missing'
                 continue
             try:
-                if is_thole(peer.name):  # its backend may be absent
+                if peer.only == HTTP:  # wrk may be absent as well
+                    self.run(peer, HTTP, [])
+                elif is_thole(peer.name):  # its backend may be absent
                     self.run(peer, 'post', ['mode=single', 'n=1000'])
                 here.append(peer)
             except (Failed, Lacking) as error:

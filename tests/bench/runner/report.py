@@ -3,9 +3,6 @@
 from runner import workloads
 from runner.verdicts import number, shown
 
-RAW = 'raw_epoll'
-REFERENCES = (RAW, 'asio')
-
 
 def block(table, row, names):
     """The lines of one row of the table; empty if nobody has it."""
@@ -21,7 +18,7 @@ def block(table, row, names):
             lines.append(f'  {name:22} {"-":>28}')
             continue
         line = f'  {name:22} {shown(estimate):>28}'
-        for versus in REFERENCES:
+        for versus in row.references:
             ratio = table.ratio(row.key, name, versus) if name != versus else None
             line += f' {shown(ratio) if ratio else "":>22}'
         verdicts = [table.judge(figure) for figure in workloads.FIGURES
@@ -39,15 +36,16 @@ def print_table(table, chosen, names):
 
 
 def markdown(table, chosen, names):
-    """One line a row: the median, and in brackets the ratio to raw_epoll."""
+    """One line a row: the median, and in brackets the ratio to raw_epoll, or to who stands in."""
     lines = ['| figure | ' + ' | '.join(names) + ' |', '|---|' + '---:|' * len(names)]
     for row in (row for workload in chosen for row in workload.rows):
         if row.key not in table.values:
             continue
         cells = []
+        versus = next(filter(None, row.references))
         for name in names:
             estimate = table.estimate(row.key, name)
-            ratio = table.ratio(row.key, name, RAW) if name != RAW else None
+            ratio = table.ratio(row.key, name, versus) if name != versus else None
             cells.append('-' if estimate is None else
                          number(estimate.median) + (f' ({ratio.median:.2f})' if ratio else ''))
         lines.append(f'| {row.label} | ' + ' | '.join(cells) + ' |')

@@ -10,6 +10,7 @@ class Row:
     key: str
     label: str
     read: typing.Callable
+    references: tuple = ('raw_epoll', 'asio')  # whom it is compared with
 
 
 @dataclasses.dataclass(frozen=True)
@@ -95,6 +96,13 @@ def post(mode, label, *rows, n=400_000):
                           for key, what, read in rows))
 
 
+def http(size, what):
+    key = f'http_{size}'
+    rows = rate_rows(key, f'http, 64 connections, a file of {what}', 'request')
+    return Workload(key, 'http', 'http', (f'size={size}',),
+                    tuple(dataclasses.replace(row, references=('', 'http_asio')) for row in rows))
+
+
 BURST = ('mode=burst', 'cores=same')
 ALL = (
     Workload('pingpong', 'pingpong', 'pingpong', ('n=15000',),
@@ -143,8 +151,11 @@ ALL = (
               Row('compile_lines', 'smallest echo server, preprocessed lines', field('lines')),
               Row('compile_bytes', 'smallest echo server, bytes stripped', field('bytes'))),
              rounds=7),
+    http(1024, '1 KiB'),
+    http(65536, '64 KiB'),
 )
 GROUPS = tuple(dict.fromkeys(workload.group for workload in ALL))
+BY_NAME = ('http',)  # not part of the table that a bare `tools/dev bench` makes
 
 
 def rows_of(key):
