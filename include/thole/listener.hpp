@@ -25,8 +25,12 @@ struct listen_options {
     bool dual_stack = false;  ///< an IPv6 listener takes IPv4 clients too, seen as mapped addresses
     int backlog = 0;          ///< connections the system holds for us; 0: as many as it lets us
     /// Connections that the listener may have asked for before anybody awaits them: on Windows the
-    /// number of AcceptEx that stand ready. 1 to 64.
+    /// number of AcceptEx that stand ready while little comes. 1 to 64.
     int standing_accepts = 4;
+    /// Windows: how many AcceptEx stand ready at the most, together with connections that nobody
+    /// has claimed yet: where clients come faster, and are claimed as fast, their number doubles up
+    /// to this one, and goes down again afterwards. standing_accepts to 1024.
+    int most_standing_accepts = 64;
     int send_buffer = 0;     ///< SO_SNDBUF of what is accepted, in bytes; 0: the system's
     int receive_buffer = 0;  ///< SO_RCVBUF of what is accepted, in bytes; 0: the system's
 };

@@ -19,9 +19,12 @@ result<detached_socket> accept_detached_op::take() noexcept {
 }
 
 result<listener> listener::open(loop& on, const endpoint& where, listen_options options) noexcept {
-    constexpr int most = 64;
+    constexpr int most_at_first = 64;
+    constexpr int most = 1024;
     if (!where || options.backlog < 0 || options.send_buffer < 0 || options.receive_buffer < 0 ||
-        options.standing_accepts < 1 || options.standing_accepts > most) {
+        options.standing_accepts < 1 || options.standing_accepts > most_at_first ||
+        options.most_standing_accepts < options.standing_accepts ||
+        options.most_standing_accepts > most) {
         return unexpected(std::errc::invalid_argument);
     }
     std::error_code failed;

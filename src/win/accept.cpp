@@ -2,6 +2,7 @@
 #include <cstring>
 #include <new>
 #include <span>
+#include <utility>
 
 #include "core/loop_core.hpp"
 #include "win/address.hpp"
@@ -44,12 +45,12 @@ int post(standing_accept& slot, listener_state& state) noexcept {
     return raw;
 }
 
-// Posts what may be posted: what is parked and what stands ready is bounded together. A slot for
-// which there are no resources stays empty until the next call (R39). Gives the last failure.
+// Posts what is missing. A slot for which there are no resources stays empty until the next call
+// (R39). Gives the failure that ended it.
 int refill(listener_state& state) noexcept {
     int dead_clients = 64;  // in one go
     for (standing_accept& slot : slots_of(state)) {
-        if (state.inbound.size() + state.posted >= state.inbound.bound()) {
+        if (!is_short(state)) {
             break;
         }
         if (slot.accepted != INVALID_SOCKET) {
@@ -57,6 +58,7 @@ int refill(listener_state& state) noexcept {
         }
         int raw = post(slot, state);
         while (is_of_client(raw) && --dead_clients > 0) {
+            ++state.absorbed;
             raw = post(slot, state);
         }
         if (raw != 0) {
@@ -64,6 +66,11 @@ int refill(listener_state& state) noexcept {
         }
     }
     return 0;
+}
+
+// Nobody would ever be accepted. Where it was clients alone that failed, it is tried again.
+bool ends_accepts(const listener_state& state, int raw) noexcept {
+    return state.posted == 0 && raw != 0 && !is_of_client(raw);
 }
 
 endpoint name_at(const sockaddr* from, int length) noexcept {
@@ -99,7 +106,10 @@ loose_socket take_accepted(standing_accept& slot, const listener_state& state) n
 
 }  // namespace
 
-int open_inbound(listener_state& state, std::size_t bound) noexcept {
+int open_inbound(listener_state& state) noexcept {
+    state.pool = {static_cast<std::size_t>(state.options.standing_accepts),
+                  static_cast<std::size_t>(state.options.most_standing_accepts)};
+    const std::size_t bound = state.pool.ceiling();
     state.standing.reset(new (std::nothrow) standing_accept[bound]);
     if (state.standing == nullptr || !state.inbound.reserve(bound)) {
         return ERROR_NOT_ENOUGH_MEMORY;
@@ -116,12 +126,13 @@ int open_inbound(listener_state& state, std::size_t bound) noexcept {
 progress start_accept(operation& op, listener_state& state) noexcept {
     if (state.inbound.size() > 0) {
         state.core->give(op, state.inbound.take());
-        static_cast<void>(refill(state));
         return progress::done;
     }
-    const int raw = refill(state);
-    if (state.posted == 0) {  // nobody would ever be accepted
-        return settle_failure(op, raw);
+    if (state.posted == 0) {
+        const int raw = refill(state);
+        if (ends_accepts(state, raw)) {
+            return settle_failure(op, raw);
+        }
     }
     return progress::in_kernel;
 }
@@ -137,19 +148,33 @@ void finish_standing(standing_accept& slot, completions& finished) {
     slot.accepted = INVALID_SOCKET;
     if (arrived.methods == nullptr) {  // costs this one socket (R30, R34)
         socket_methods.close(socket);
-    } else {
-        deliver(state, state.inbound, arrived, finished);
-    }
-    if (state.closed) {
+        ++state.absorbed;
         return;
     }
-    const int raw = refill(state);
-    while (state.posted == 0 && !state.reading.empty()) {
-        operation& op = *state.reading.front();
-        state.reading.remove(op);
-        static_cast<void>(settle_failure(op, raw));
-        finished.push(op);
+    state.came = true;
+    state.claimed = state.claimed || !state.reading.empty();
+    deliver(state, state.inbound, arrived, finished);
+}
+
+bool is_short(const listener_state& state) noexcept {
+    return state.inbound.size() + state.posted < state.pool.size();
+}
+
+bool restock(listener_state& state, completions& finished) {
+    if (state.came) {
+        state.pool.after_batch(state.posted, state.claimed);
+        state.came = state.claimed = false;
     }
+    const int raw = refill(state);
+    if (!ends_accepts(state, raw)) {
+        return raw == 0;
+    }
+    while (operation* op = state.reading.front()) {
+        state.reading.remove(*op);
+        static_cast<void>(settle_failure(*op, raw));
+        finished.push(*op);
+    }
+    return false;
 }
 
 void close_inbound(listener_state& state) noexcept {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #include "win/iocp.hpp"
 
+#include <algorithm>
 #include <new>
 #include <string>
 #include <utility>
@@ -148,8 +149,7 @@ std::error_code iocp::control(socket_state& state, control_request& request) {
     if (failed == 0 && request.what == request::listen) {
         auto& listener = static_cast<listener_state&>(on);
         listener.options = request.listening;
-        failed =
-            open_inbound(listener, static_cast<std::size_t>(request.listening.standing_accepts));
+        failed = open_inbound(listener);
     }
     return system_error(failed);
 }
@@ -185,6 +185,7 @@ void iocp::close(socket_state* state, farewell how) {
     closing.closed = true;
     ++held_;
     if (closing.kind.role == socket_role::listener) {
+        unlist(static_cast<listener_state&>(closing));
         close_inbound(static_cast<listener_state&>(closing));
         // At once, so that the next client is refused: unlike a send, an accept never outlives its
         // socket.
@@ -202,7 +203,11 @@ bool iocp::submit(operation& op) {
     if (op.what == verb::connect) {
         came = start_connect(op, state);
     } else if (is_accept(op.what)) {
-        came = start_accept(op, static_cast<listener_state&>(state));
+        auto& listener = static_cast<listener_state&>(state);
+        came = start_accept(op, listener);
+        if (is_short(listener)) {
+            restock_later(listener);
+        }
     } else {
         came = start_transfer(op, state);
     }
@@ -235,6 +240,8 @@ void iocp::dequeued(const OVERLAPPED_ENTRY& packet, completions& finished) {
         auto& slot = *reinterpret_cast<standing_accept*>(packet.lpOverlapped);
         listener_state& state = *slot.owner;
         finish_standing(slot, finished);
+        state.not_before = time_point::min();
+        restock_later(state);
         release_idle(state);
         return;
     }
@@ -254,6 +261,9 @@ void iocp::dequeued(const OVERLAPPED_ENTRY& packet, completions& finished) {
 
 std::error_code iocp::wait(time_point until, completions& finished) {
     sleep_here();
+    if (listed_ != nullptr) {
+        until = std::min(until, restock_listed(finished));
+    }
     DWORD time = milliseconds_until(until);
     if (unposted_.exchange(false)) {
         woken_.store(false);
@@ -268,6 +278,9 @@ std::error_code iocp::wait(time_point until, completions& finished) {
     }
     for (ULONG i = 0; i < count; ++i) {
         dequeued(packets[i], finished);
+    }
+    if (listed_ != nullptr) {
+        static_cast<void>(restock_listed(finished));
     }
     return {};
 }

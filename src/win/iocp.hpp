@@ -9,6 +9,7 @@
 
 #include "core/backend.hpp"
 #include "core/backends.hpp"
+#include "win/iocp_pool.hpp"
 #include "win/extension.hpp"
 
 namespace thole::detail {
@@ -45,9 +46,20 @@ struct standing_accept {
 };
 
 struct listener_state final : iocp_state, listener_half {
-    std::unique_ptr<standing_accept[]> standing;
+    std::unique_ptr<standing_accept[]> standing;  // as many as the pool's ceiling
+    accept_pool pool;
     std::size_t posted = 0;
+    std::uint64_t absorbed = 0;  // failures of one client each
     tcp::listen_options options;
+
+    // In the batch that is being taken: somebody came, and for one of them somebody waited.
+    bool came = false;
+    bool claimed = false;
+    // In the port's list of listeners to restock, and not before that time (R39).
+    bool listed = false;
+    listener_state* next_listed = nullptr;
+    time_point not_before = time_point::min();
+    std::chrono::nanoseconds delay = std::chrono::milliseconds(5);
 };
 
 class iocp final : public backend {
@@ -77,11 +89,15 @@ private:
     void sleep_here() noexcept;
     [[nodiscard]] DWORD milliseconds_until(time_point until) const noexcept;
     void dequeued(const OVERLAPPED_ENTRY& packet, completions& finished);
+    void restock_later(listener_state& state) noexcept;
+    [[nodiscard]] time_point restock_listed(completions& finished);
+    void unlist(const listener_state& closing) noexcept;
     void release_idle(iocp_state& state) noexcept;
 
     HANDLE port_ = nullptr;
     std::size_t held_ = 0;
-    extension providers_[2];  // IPv4's, IPv6's
+    listener_state* listed_ = nullptr;  // those that lack standing requests
+    extension providers_[2];            // IPv4's, IPv6's
     std::int64_t frequency_ = 1;
 
     std::atomic<bool> woken_{false};     // a wake is on its way

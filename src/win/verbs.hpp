@@ -18,11 +18,16 @@ enum class progress : std::uint8_t { done, in_kernel, in_line };
 [[nodiscard]] progress finish_connect(operation& op, iocp_state& state) noexcept;
 
 // Makes the inbound queue of a socket that listens now and posts its requests; 0 or a code.
-[[nodiscard]] int open_inbound(listener_state& state, std::size_t bound) noexcept;
+[[nodiscard]] int open_inbound(listener_state& state) noexcept;
 // An accept waits for the inbound queue; it has nothing in the kernel itself.
 [[nodiscard]] progress start_accept(operation& op, listener_state& state) noexcept;
 // One of the listener's requests has come back.
 void finish_standing(standing_accept& slot, completions& finished);
+// Fewer requests stand than the pool asks for.
+[[nodiscard]] bool is_short(const listener_state& state) noexcept;
+// After a batch, or after some were claimed: posts what is missing. False: it could not be done
+// now, and where nothing stands at all, whoever waits is told why.
+[[nodiscard]] bool restock(listener_state& state, completions& finished);
 // Takes everything back; requests still come back after this.
 void close_inbound(listener_state& state) noexcept;
 
