@@ -17,8 +17,10 @@ namespace thole::script {
 struct call {
     std::string_view name;
     std::intptr_t handle = -1;
-    int level = 0;                     // setsockopt, getsockopt
-    int option = 0;                    // the same; epoll_ctl: what is done; WSASocketW: family
+    int level = 0;  // setsockopt, getsockopt
+    // The same; epoll_ctl: what is done; WSASocketW: family; send…: flags; AcceptEx, with `level`:
+    // the lengths of its two names.
+    int option = 0;
     std::uint64_t code = 0;            // WSAIoctl: the code; epoll_ctl: the mark
     std::vector<unsigned char> value;  // what goes in: an option's value, a socket address
     std::size_t most = 0;              // bytes asked for; entries of `out`

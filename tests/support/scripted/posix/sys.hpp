@@ -120,9 +120,10 @@ inline void freeaddrinfo(addrinfo* list) {
 
 // ---- Bytes. A rule may cut short what the system is asked for.
 
-inline script::call transfer(std::string_view name, int fd, std::size_t length) {
+inline script::call transfer(std::string_view name, int fd, std::size_t length, int flags = 0) {
     script::call asked = of(name, fd);
     asked.most = length;
+    asked.option = flags;
     return asked;
 }
 // The pieces of a message, for a system that takes at most so many bytes of them.
@@ -165,18 +166,18 @@ inline ssize_t recvmsg(int fd, msghdr* message, int flags) {
     });
 }
 inline ssize_t send(int fd, const void* from, std::size_t length, int flags) {
-    return perform(transfer("send", fd, length),
+    return perform(transfer("send", fd, length, flags),
                    [&](script::call& asked) { return ::send(fd, from, asked.most, flags); });
 }
 inline ssize_t sendmsg(int fd, const msghdr* message, int flags) {
     cut_message cut(*message);
-    return perform(transfer("sendmsg", fd, cut.length()), [&](script::call& asked) {
+    return perform(transfer("sendmsg", fd, cut.length(), flags), [&](script::call& asked) {
         return ::sendmsg(fd, cut.first(asked.most), flags);
     });
 }
 inline ssize_t sendto(int fd, const void* from, std::size_t length, int flags, const sockaddr* to,
                       socklen_t size) {
-    script::call asked = transfer("sendto", fd, length);
+    script::call asked = transfer("sendto", fd, length, flags);
     asked.value = bytes_at(to, size);
     return perform(std::move(asked), [&](script::call& call) {
         return ::sendto(fd, from, call.most, flags, to, size);

@@ -170,6 +170,9 @@ inline BOOL PASCAL scripted_accept_ex(SOCKET listener, SOCKET accepted, PVOID na
                                       OVERLAPPED* overlapped) {
     script::call asked = of("AcceptEx", listener);
     asked.code = accepted;
+    asked.level = static_cast<int>(local);
+    asked.option = static_cast<int>(remote);
+    asked.most = data;
     asked.out = overlapped;
     return perform(std::move(asked), [&](script::call&) {
         return real_accept_ex(listener, accepted, names, data, local, remote, moved, overlapped);
