@@ -27,6 +27,7 @@ enum class verb : std::uint8_t {
     resolve,          ///< resolve
     connect_by_list,  ///< tcp::connect_by_list
     connect_by_name,  ///< tcp::connect_by_name
+    accept_first_data,  ///< first_data_listener::accept
     connect,          ///< tcp::connect
     accept,           ///< listener::accept
     accept_detached,  ///< listener::accept_detached

@@ -10,6 +10,7 @@
 #include <thole/endpoint.hpp>
 #include <thole/error.hpp>
 #include <thole/event.hpp>
+#include <thole/first_data.hpp>
 #include <thole/fixed_list.hpp>
 #include <thole/loop.hpp>
 #include <thole/operation.hpp>

@@ -40,6 +40,8 @@ std::string_view to_string(verb what) noexcept {
         return "connect by list";
     case verb::connect_by_name:
         return "connect by name";
+    case verb::accept_first_data:
+        return "accept first data";
     case verb::connect:
         return "connect";
     case verb::accept:
