@@ -56,6 +56,16 @@ struct loop_options {
     /// Timers, posts, stop() and the limits of the run functions are served as without it. No
     /// effect on the simulated network.
     std::chrono::nanoseconds spin{0};
+    /// How many tcp::socket::close_gracefully() run at a time, at least one (else the loop is not
+    /// usable, as above); more stand in line. The default is the number of descriptors that most
+    /// systems let a process start with, so that only servers with more of them ever see the line.
+    std::size_t graceful_closes = 1024;
+};
+
+/// Graceful closes of a loop that have not ended.
+struct closing_counts {
+    std::size_t running = 0;   ///< at most loop_options::graceful_closes
+    std::size_t standing = 0;  ///< in line behind them
 };
 
 /// Which backend a loop has, and why.
@@ -197,6 +207,9 @@ public:
     /// How many buffers tcp::socket::receive() has lent that have not come back. Loop's thread
     /// only.
     [[nodiscard]] THOLE_API std::size_t lent_buffers() const noexcept;
+
+    /// How many tcp::socket::close_gracefully() have begun and not ended. Loop's thread only.
+    [[nodiscard]] THOLE_API closing_counts closing() const noexcept;
 
     /// Makes the run functions return as soon as the handler that runs now has ended, before any
     /// other; until restart() they return at once. Nothing is lost. Any thread.

@@ -19,25 +19,26 @@ class operation;
 
 /// What an operation asks for.
 enum class verb : std::uint8_t {
-    none,             ///< a node for loop::post(operation&)
-    sleep,            ///< sleep_for, sleep_until
-    wait,             ///< event::wait
-    push,             ///< queue::push
-    pop,              ///< queue::pop
-    resolve,          ///< resolve
-    connect_by_list,  ///< tcp::connect_by_list
-    connect_by_name,  ///< tcp::connect_by_name
+    none,               ///< a node for loop::post(operation&)
+    sleep,              ///< sleep_for, sleep_until
+    wait,               ///< event::wait
+    push,               ///< queue::push
+    pop,                ///< queue::pop
+    resolve,            ///< resolve
+    connect_by_list,    ///< tcp::connect_by_list
+    connect_by_name,    ///< tcp::connect_by_name
     accept_first_data,  ///< first_data_listener::accept
-    connect,          ///< tcp::connect
-    accept,           ///< listener::accept
-    accept_detached,  ///< listener::accept_detached
-    wait_readable,    ///< socket::wait_readable
-    peek,             ///< socket::peek: some bytes, which stay
-    receive,          ///< socket::receive: some bytes, in a buffer that is lent
-    read,             ///< socket::read: some bytes
-    read_exactly,     ///< socket::read_exactly: all that was asked for
-    write,            ///< socket::write: all
-    write_some,       ///< socket::write_some: one step
+    close_gracefully,   ///< socket::close_gracefully
+    connect,            ///< tcp::connect
+    accept,             ///< listener::accept
+    accept_detached,    ///< listener::accept_detached
+    wait_readable,      ///< socket::wait_readable
+    peek,               ///< socket::peek: some bytes, which stay
+    receive,            ///< socket::receive: some bytes, in a buffer that is lent
+    read,               ///< socket::read: some bytes
+    read_exactly,       ///< socket::read_exactly: all that was asked for
+    write,              ///< socket::write: all
+    write_some,         ///< socket::write_some: one step
 };
 
 /// The words of a verb, for a message: "connect", "read exactly", …
@@ -47,6 +48,12 @@ namespace detail {
 
 struct loop_core;
 struct socket_state;
+
+/// A place in the ring of a loop's open sockets.
+struct socket_link {
+    socket_link* next = nullptr;
+    socket_link* prev = nullptr;
+};
 
 /// What the loop may do with a thing in its queue: run it, or (at the loop's end) give it up.
 enum class turn : bool { run, discard };

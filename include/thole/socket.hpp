@@ -9,6 +9,7 @@
 #include <utility>
 
 #include <thole/await.hpp>
+#include <thole/close_gracefully.hpp>
 #include <thole/deadline.hpp>
 #include <thole/endpoint.hpp>
 #include <thole/options.hpp>
@@ -141,6 +142,28 @@ public:
     /// Like close(), but with a reset on the wire: what was not yet sent is dropped, and the peer
     /// sees connection_reset (RFC 9293 §3.10.5).
     THOLE_API void abort() noexcept;
+    /// Parts without loss: what is being written drains, a FIN follows, and what the peer still
+    /// sends is read and thrown away until it has finished, too; then the connection is closed. So
+    /// bytes left unread never turn the close into a reset, which could destroy our last answer on
+    /// its way to the peer (RFC 9293 §3.6.1, RFC 1122 §4.2.2.13).
+    ///
+    /// From the call on this handle is closed, and the operation owns the connection: one that is
+    /// never awaited closes it as close() does. A read that is pending ends with errc::closed; a
+    /// write that is pending goes on under its own deadline, to its own end. `until` is one budget
+    /// for all, from the start: after it the connection is aborted (a reset on the wire), and
+    /// likewise where the peer sends more than `options` allow.
+    ///
+    /// The report says what ended it, and where; nothing is told by an exception. A cancel of the
+    /// awaiting task does not reach it, nor does the task's own deadline: it runs to its own.
+    /// operation::cancel() on it aborts at once; a loop that ends closes as it closes all handles.
+    ///
+    /// At most loop_options::graceful_closes of a loop run at a time; others stand in line, in
+    /// order, while their time runs. A closed handle gives close_end::failed with errc::closed.
+    [[nodiscard]] awaitable<close_gracefully_op>
+    close_gracefully(deadline until = within(std::chrono::seconds(5)),
+                     close_options options = {}) noexcept {
+        return awaitable<close_gracefully_op>(*this, until, options);
+    }
 
     /// Gives the system's socket away: on success the caller owns it, and this handle is closed.
     /// The loop has let go of it (on epoll it is taken out of the set first). With `blocking` it is
@@ -228,6 +251,7 @@ public:
 private:
     friend class connect_op;
     friend class accept_op;
+    friend class close_gracefully_op;
     friend class detached_socket;
     friend struct detail::loop_core;
     explicit socket(detail::socket_state* state) noexcept : state_(state) {}

@@ -3,6 +3,7 @@
 /// TCP: connecting, accepting, bytes both ways.
 #pragma once
 
+#include <thole/close_gracefully.hpp>
 #include <thole/connect.hpp>
 #include <thole/connect_by_list.hpp>
 #include <thole/connect_by_name.hpp>

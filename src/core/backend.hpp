@@ -45,14 +45,9 @@ inline constexpr std::uint8_t expired = bound;  // connected: its default time e
 // 64 and 128 are the backend's own.
 }  // namespace mark
 
-// A place in the ring of a loop's open sockets.
-struct socket_link {
-    socket_link* next = nullptr;
-    socket_link* prev = nullptr;
-};
-
 // The core's half of a socket. Each backend derives its own state from it. The core keeps the list
-// of a loop's open states; a state leaves it when it is closed.
+// of a loop's open states; a state leaves it when it is closed, or its graceful close begins, which
+// then is its only neighbour.
 struct socket_state : socket_link {
     loop_core* core = nullptr;  // null: the loop is gone, the handle that is left frees the state
     operation_queue reading;    // wait_readable, peek, receive, read, read_exactly, accept
@@ -102,6 +97,9 @@ enum class request : std::uint8_t {
     get_keep_alive,  // → keep_alive
     connected_for,   // → time
     release,         // nothing is pending; value: blocking → native, which is the caller's
+    unacknowledged,  // → value: bytes that the system holds, our FIN as one; 0 where it does not
+                     // tell
+    fin_arrived,     // → value: 1, ours was acknowledged, the peer's has not come; not_supported
 };
 
 // The system's switches and numbers: each platform has a table of them (options.cpp).

@@ -42,6 +42,8 @@ std::string_view to_string(verb what) noexcept {
         return "connect by name";
     case verb::accept_first_data:
         return "accept first data";
+    case verb::close_gracefully:
+        return "close gracefully";
     case verb::connect:
         return "connect";
     case verb::accept:

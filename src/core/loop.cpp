@@ -94,7 +94,7 @@ void choose_by_environment(detail::loop_core& core, detail::backend_maker make) 
 detail::buffer_pool* lender_of(detail::loop_core& core, const loop_options& options) {
     using detail::buffer_pool;
     return buffer_pool::takes_size(options.lent_buffer_size) &&
-                   buffer_pool::takes_count(options.lent_buffers)
+                   buffer_pool::takes_count(options.lent_buffers) && options.graceful_closes != 0
                ? new buffer_pool(&core, options.lent_buffer_size, options.lent_buffers)
                : nullptr;
 }
@@ -130,12 +130,14 @@ detail::backend_maker detail::linked_backends = nullptr;
 
 detail::loop_core::loop_core(loop_options options, backend_maker make) noexcept
     : lent(lender_of(*this, options)) {
+    closings.most = options.graceful_closes;
     if (lent == nullptr) {
         lent.reset(new buffer_pool(this, buffer_pool::smallest, 1));
         error = {raw_of(std::errc::invalid_argument), system_category()};
         info.kind = options.backend;
         info.reason =
-            "lent_buffer_size is a power of two from 64 to 65536, lent_buffers 1 to 32768";
+            "lent_buffer_size is a power of two from 64 to 65536, lent_buffers 1 to 32768, "
+            "graceful_closes at least 1";
     } else if (options.backend == backend_kind::automatic) {
         choose_by_environment(*this, make);
     } else {  // exact
@@ -168,6 +170,10 @@ std::error_code loop::error() const noexcept { return core_->usable(); }
 const backend_info& loop::backend() const noexcept { return core_->info; }
 
 std::size_t loop::lent_buffers() const noexcept { return core_->lent->lent(); }
+
+closing_counts loop::closing() const noexcept {
+    return {core_->closings.running, core_->closings.standing};
+}
 
 time_point loop::now() const noexcept {
     return core_->network != nullptr ? core_->clock()

@@ -18,6 +18,7 @@
 #include "core/attributes.hpp"
 #include "core/backend.hpp"
 #include "core/buffer_pool.hpp"
+#include "core/close_line.hpp"
 #include "core/frame_pool.hpp"
 #include "core/inbox.hpp"
 #include "core/queue.hpp"
@@ -173,6 +174,10 @@ struct loop_core {
     void close(socket_state& state, farewell how) noexcept;
     THOLE_APART void close_busy(socket_state& state, farewell how) noexcept;
     void unlist(socket_state& state, farewell how) noexcept;
+    static void unlink(socket_state& state) noexcept {
+        state.prev->next = state.next;
+        state.next->prev = state.prev;
+    }
     [[nodiscard]] bool prepare_connect(operation& op) noexcept;
     [[nodiscard]] static std::error_code control(socket_state* state,
                                                  control_request& asked) noexcept;
@@ -201,6 +206,7 @@ struct loop_core {
     timer_wheel wheel{0};
     times_table times;  // of sockets with default times
     spin_policy spin;
+    close_line closings;
     timer_list expired;       // lone timers whose functions are to be called
     operation_queue locals;   // pending local operations
     std::size_t pending = 0;  // operations and lone timers that were started and have not finished

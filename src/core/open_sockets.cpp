@@ -83,8 +83,7 @@ void close(socket_state& state, farewell how) noexcept {
 }
 
 inline void loop_core::unlist(socket_state& state, farewell how) noexcept {
-    state.prev->next = state.next;
-    state.next->prev = state.prev;
+    unlink(state);
     network->close(&state, how);
 }
 

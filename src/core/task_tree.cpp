@@ -70,7 +70,10 @@ void cancel_task(promise_base& task, reason why) noexcept {
             at->cancelled = why;
         }
         if (at->kind == promise_base::awaits::operation) {
-            at->core->cancel(*static_cast<operation*>(at->awaited), why);
+            auto& op = *static_cast<operation*>(at->awaited);
+            if (op.what != verb::close_gracefully) {  // its own deadline alone ends it
+                at->core->cancel(op, why);
+            }
         }
         promise_base* next = first_open(below(*at));
         while (next == nullptr && at != &task) {

@@ -193,7 +193,8 @@ bool begin_awaited(operation& op, promise_base* by) noexcept {
     loop_core* its = loop_core::of(op);
     loop_core* core = by != nullptr ? by->core : its != nullptr ? its : current_loop();
     bool done = true;
-    if (by != nullptr && by->cancelled != reason::none) {  // R102: a cancelled task starts nothing
+    if (by != nullptr && by->cancelled != reason::none && op.what != verb::close_gracefully) {
+        // R102: a cancelled task starts nothing, but for its farewell.
         settle_own(op, error_of(by->cancelled));
     } else if (its == nullptr) {
         settle_own(op, errc::closed);

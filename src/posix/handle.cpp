@@ -78,6 +78,16 @@ void forget_linger(int fd) noexcept {
     }
 }
 
+int fin_arrived(int fd, int& arrived) noexcept {
+    tcp_info told{};
+    socklen_t length = sizeof told;
+    if (sys::getsockopt(fd, IPPROTO_TCP, TCP_INFO, &told, &length) != 0) {
+        return errno;
+    }
+    arrived = told.tcpi_state == TCP_FIN_WAIT2 ? 1 : 0;
+    return 0;
+}
+
 void forked() { ++fork_count; }
 
 }  // namespace
@@ -157,6 +167,10 @@ int control_handle(int fd, control_request& asked) noexcept {
     case request::connected_for:  // the backend knows, and does
     case request::release:
         break;
+    case request::unacknowledged:
+        return sys::ioctl(fd, SIOCOUTQ, &asked.value) == 0 ? 0 : errno;
+    case request::fin_arrived:
+        return fin_arrived(fd, asked.value);
     }
     return EINVAL;
 }

@@ -21,6 +21,7 @@ using ::connect;
 using ::getpeername;
 using ::getsockname;
 using ::getsockopt;
+using ::ioctl;
 using ::listen;
 using ::setsockopt;
 using ::shutdown;

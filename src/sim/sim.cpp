@@ -165,6 +165,12 @@ std::error_code sim::control(socket_state& state, control_request& asked) {
         asked.time =
             std::chrono::duration_cast<std::chrono::milliseconds>(network_.now() - end.since);
         break;
+    case request::unacknowledged:  // what was sent has arrived
+        asked.value = 0;
+        break;
+    case request::fin_arrived:
+        asked.value = end.fin_sent && !end.fin_came ? 1 : 0;
+        break;
     case request::release:
         return code_of(std::errc::operation_not_supported);
     case request::listen:

@@ -151,6 +151,9 @@ int control_handle(SOCKET socket, control_request& asked) noexcept {
         return connected_for(socket, asked.time);
     case request::release:  // the port does that
         break;
+    case request::unacknowledged:  // the system does not tell
+    case request::fin_arrived:
+        return WSAEOPNOTSUPP;
     }
     return WSAEINVAL;
 }

@@ -78,6 +78,11 @@ inline int getsockopt(int fd, int level, int option, void* value, socklen_t* len
     return perform(std::move(asked),
                    [&](script::call&) { return ::getsockopt(fd, level, option, value, length); });
 }
+inline int ioctl(int fd, unsigned long what, int* value) {
+    script::call asked = of("ioctl", fd);
+    asked.out = value;
+    return perform(std::move(asked), [&](script::call&) { return ::ioctl(fd, what, value); });
+}
 inline int listen(int fd, int backlog) {
     return perform(of("listen", fd), [&](script::call&) { return ::listen(fd, backlog); });
 }

@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: BSL-1.0
+// Graceful closes: the line they stand in, cancel, what cannot begin, the loop's end.
+#include "support/parting.hpp"
+
+using namespace thole;
+using namespace thole::test;
+
+// ---- The line.
+
+namespace {
+
+loop_options with_closes(std::size_t most) {
+    loop_options options = options_of_run();
+    options.graceful_closes = most;
+    return options;
+}
+
+// Whether the peer has been told that no more will come.
+bool has_fin(loop& on, tcp::socket& peer) {
+    const auto look = [](tcp::socket& at) -> task<bool> {
+        std::byte buffer[1];
+        const auto seen = co_await at.peek(buffer, within(20ms));
+        co_return seen.error() == errc::end_of_stream;
+    };
+    return run(on, look(peer));
+}
+
+}  // namespace
+
+THOLE_TEST("graceful closes beyond the bound stand in line, in order", "[close][graceful]") {
+    scene in(with_closes(2));
+    std::vector<pair> pairs;
+    std::vector<parting> endings(5);
+    for (parting& each : endings) {
+        pairs.push_back(make_pair(in.on));
+        each.start(pairs.back().here);
+    }
+    CHECK(in.on.closing().running == 2);
+    CHECK(in.on.closing().standing == 3);
+    CHECK(has_fin(in.on, pairs[0].there));
+    CHECK(has_fin(in.on, pairs[1].there));
+    for (std::size_t i = 2; i < 5; ++i) {
+        CHECK_FALSE(has_fin(in.on, pairs[i].there));
+    }
+    endings[3].op.cancel();  // one leaves the line
+    turn(in.on);
+    CHECK(endings[3].report().ended_by == close_end::cancelled);
+    CHECK(endings[3].report().phase == close_phase::in_line);
+    CHECK(endings[3].report().error == errc::cancelled);
+    check_aborted(in.on, pairs[3].there);
+    CHECK(in.on.closing().standing == 2);
+
+    pairs[1].there.close();
+    until(in.on, endings[1]);
+    CHECK(endings[1].report().ended_by == close_end::peer_closed);
+    CHECK(in.on.closing().running == 2);
+    CHECK(in.on.closing().standing == 1);
+    CHECK(has_fin(in.on, pairs[2].there));
+    CHECK_FALSE(has_fin(in.on, pairs[4].there));
+    for (const std::size_t i : {2U, 0U, 4U}) {
+        pairs[i].there.close();
+        until(in.on, endings[i]);
+        CHECK(endings[i].report().ended_by == close_end::peer_closed);
+    }
+    CHECK(in.on.closing().running == 0);
+    CHECK(in.on.closing().standing == 0);
+}
+
+THOLE_TEST("the deadline of a graceful close runs in line", "[close][graceful]") {
+    scene in(with_closes(1));
+    pair first = make_pair(in.on);
+    pair second = make_pair(in.on);
+    parting holding;
+    parting waiting;
+    holding.start(first.here);
+    waiting.start(second.here, within(50ms));
+    run(in.on, send(first.there, "alive"));
+    until(in.on, waiting);
+    CHECK_FALSE(holding.ended());
+    CHECK(waiting.report().ended_by == close_end::deadline);
+    CHECK(waiting.report().phase == close_phase::in_line);
+    check_aborted(in.on, second.there);
+    first.there.close();
+    settle(in.on);
+    CHECK(holding.report().ended_by == close_end::peer_closed);
+    CHECK(holding.report().discarded == 5);
+}
+
+THOLE_TEST("no graceful close at all is no bound", "[close][graceful]") {
+    const loop none(with_closes(0));
+    CHECK(none.error() == std::errc::invalid_argument);
+    CHECK(none.backend().reason.find("graceful_closes") != std::string::npos);
+}
+
+// ---- Cancel, and what cannot begin.
+
+namespace {
+
+task<close_report> part(tcp::socket peer, deadline until) {
+    const close_report end = co_await peer.close_gracefully(until);
+    co_return end;
+}
+
+task<close_report> part_after_a_cancel(tcp::socket peer) {
+    std::byte buffer[8];
+    const auto got = co_await peer.read(buffer);
+    CHECK(got.error() == errc::cancelled);
+    const close_report end = co_await peer.close_gracefully(within(patience));
+    co_return end;
+}
+
+task<close_report> value_of(spawned<close_report>& running) {
+    const close_report end = co_await running;
+    co_return end;
+}
+
+}  // namespace
+
+THOLE_TEST("a cancelled task closes gracefully, to its own deadline", "[close][graceful]") {
+    scene in;
+    for (const bool before : {true, false}) {
+        CAPTURE(before);
+        pair both = make_pair(in.on);
+        auto running = in.on.spawn(before ? part_after_a_cancel(std::move(both.here))
+                                          : part(std::move(both.here), within(patience)));
+        turn(in.on);
+        running.cancel();
+        CHECK(run(in.on, drain(both.there)) == nothing_more);
+        turn(in.on);
+        CHECK_FALSE(running.ended());
+        both.there.close();
+        const close_report end = run(in.on, value_of(running));
+        CHECK(end.ended_by == close_end::peer_closed);
+    }
+    pair both = make_pair(in.on);
+    const auto limited = [](tcp::socket peer) -> task<close_report> {
+        const close_report end =
+            co_await with_deadline(within(1ms), part(std::move(peer), within(60ms)));
+        co_return end;
+    };
+    const time_point start = in.on.now();
+    const close_report end = run(in.on, limited(std::move(both.here)));
+    CHECK(end.ended_by == close_end::deadline);
+    CHECK(in.on.now() - start >= 60ms);
+}
+
+THOLE_TEST("a graceful close that is cancelled itself aborts", "[close][graceful]") {
+    scene in;
+    pair both = make_pair(in.on);
+    journal log;
+    noting<tcp::write_op> writing{noted{&log, "write"}};
+    writing.start(both.here, bulk());
+    parting ending;
+    ending.start(both.here);
+    turn(in.on);
+    ending.op.cancel();
+    ending.op.cancel();
+    CHECK_FALSE(ending.ended());  // never inside
+    settle(in.on);
+    CHECK(ending.report().ended_by == close_end::cancelled);
+    CHECK(ending.report().phase == close_phase::writing);
+    CHECK(ending.report().unsent >= bulk().size() - log.of("write").count);
+    CHECK(log.of("write").error == errc::closed);
+    check_aborted(in.on, both.there);
+}
+
+THOLE_TEST("a graceful close that cannot begin", "[close][graceful]") {
+    scene in;
+    tcp::socket none;
+    const close_report closed = run(in.on, part(std::move(none), within(1s)));
+    CHECK(closed.ended_by == close_end::failed);
+    CHECK(closed.error == errc::closed);
+
+    pair both = make_pair(in.on);
+    const close_report late = run(in.on, part(std::move(both.here), within(0s)));
+    CHECK(late.ended_by == close_end::deadline);
+    CHECK(late.error == errc::deadline_reached);
+    check_aborted(in.on, both.there);
+
+    pair other = make_pair(in.on);
+    { const auto dropped = other.here.close_gracefully(); }
+    CHECK_FALSE(other.here.is_open());
+    CHECK(run(in.on, drain(other.there)) == nothing_more);
+
+    pair gone = make_pair(in.on);
+    gone.there.abort();
+    settle(in.on);
+    const close_report after = run(in.on, part(std::move(gone.here), within(patience)));
+    if (!on_iocp()) {  // Wine 8 hides a reset from a receive issued after it (docs/windows.md)
+        CHECK(after.ended_by == close_end::reset);
+        CHECK(after.error == std::errc::connection_reset);
+    }
+}
+
+THOLE_TEST("CL23 the loop's end ends graceful closes at once", "[close][graceful][end]") {
+    scene in(with_closes(2));
+    pair writing = make_pair(in.on);
+    pair waiting = make_pair(in.on);
+    pair standing = make_pair(in.on);
+    pair reading = make_pair(in.on);
+    journal log;
+    std::byte buffer[8];
+    noting<tcp::write_op> write{noted{&log, "write"}};
+    noting<tcp::read_op> read{noted{&log, "read"}};
+    write.start(writing.here, bulk());
+    read.start(reading.here, buffer);
+    parting endings[3];
+    endings[0].start(writing.here);
+    endings[1].start(waiting.here);
+    endings[2].start(standing.here);
+    turn(in.on);
+    CHECK(in.on.closing().running == 2);
+    CHECK(in.on.closing().standing == 1);
+    in.end_loop();
+    for (const parting& each : endings) {
+        CHECK_FALSE(each.ended());  // nothing is called
+        CHECK_FALSE(each.op.pending());
+    }
+    CHECK(log.size() == 0);
+}
