@@ -215,6 +215,7 @@ int decode(verb what, int raw) noexcept {
     case verb::resolve:
     case verb::connect_by_list:
     case verb::connect_by_name:
+    case verb::close_gracefully:
     case verb::accept_first_data:
     case verb::accept:
     case verb::accept_detached:
