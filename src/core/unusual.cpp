@@ -38,6 +38,7 @@ void settle_code(operation& op, const std::error_code& failed) noexcept {
 // Effects beat reasons: only the kernel's own word "aborted" turns into the recorded reason, and an
 // abort that nobody asked for stays the kernel's error, never `cancelled` (R101, R103).
 void loop_core::resolve_abort(operation& op) noexcept {
+    op.aborted = false;
     if (op.why != reason::none) {
         settle_own(op, error_of(op.why));
         if (op.why == reason::deadline && op.state != nullptr && op.state->times != 0) {

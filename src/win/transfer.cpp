@@ -30,20 +30,13 @@ struct native_pieces {
     }
 };
 
-// One step. The count is never asked for here (R9): it stands in the OVERLAPPED.
-call move(operation& op, const iocp_state& state, int& raw) noexcept {
+// One step of a write. The count is never asked for here (R9): it stands in the OVERLAPPED.
+call send(operation& op, const iocp_state& state, int& raw) noexcept {
     native_pieces left(op);
     OVERLAPPED& overlapped = overlapped_of(op);
     overlapped = {};
-    int failed = 0;
-    if (uses_writing(op.what)) {
-        failed =
-            sys::WSASend(state.socket, left.pieces, left.count, nullptr, 0, &overlapped, nullptr);
-    } else {
-        DWORD flags = 0;  // MSG_WAITALL is not heard everywhere: read_exactly goes on by itself
-        failed = sys::WSARecv(state.socket, left.pieces, left.count, nullptr, &flags, &overlapped,
-                              nullptr);
-    }
+    const int failed =
+        sys::WSASend(state.socket, left.pieces, left.count, nullptr, 0, &overlapped, nullptr);
     raw = failed == 0 ? 0 : sys::WSAGetLastError();
     return outcome_of(raw, state.skips);
 }
@@ -68,8 +61,9 @@ void end_reading(operation& op, const iocp_state& state) noexcept {
     }
 }
 
-// Settles a step that came back from the kernel, with `raw`, or false: more is to be asked for.
-bool settle_step(operation& op, const iocp_state& state, int raw) noexcept {
+// Settles a step of a write that came back from the kernel, with `raw`, or false: more is to be
+// sent.
+bool settle_step(operation& op, int raw) noexcept {
     const std::size_t moved = count_moved(op);
     if (moved > 0 && !is_unfinished(op)) {
         settle_done(op);  // an effect beats every reason (R101)
@@ -80,8 +74,6 @@ bool settle_step(operation& op, const iocp_state& state, int raw) noexcept {
     }
     if (raw == 0 && moved > 0) {
         settle_aborted(op, ERROR_OPERATION_ABORTED);
-    } else if (!uses_writing(op.what) && (raw == 0 || raw == WSAEDISCON)) {
-        end_reading(op, state);
     } else if (raw == 0) {  // nothing was sent, without an error: nobody could go on
         settle_error(op, WSAENOBUFS);
     } else {
@@ -90,9 +82,9 @@ bool settle_step(operation& op, const iocp_state& state, int raw) noexcept {
     return true;
 }
 
-// ---- peek, wait_readable and receive. A receive of nothing finishes when there is something, and
-// until then no buffer is locked (R26). No overlapped receive can peek, and none should hold a lent
-// buffer while it waits: the ordinary kind then does what is asked for.
+// ---- Reading. A receive of nothing finishes when there is something, and until then no buffer is
+// locked: what is idle costs the system no pages (R26). No overlapped receive can peek, and none
+// should hold a buffer while it waits: the ordinary kind then does what is asked for.
 
 call await_news(operation& op, const iocp_state& state, int& raw) noexcept {
     WSABUF nothing{};
@@ -105,9 +97,19 @@ call await_news(operation& op, const iocp_state& state, int& raw) noexcept {
     return outcome_of(raw, state.skips);
 }
 
-// What there is has an end. Who waited is told by the read that follows, who peeked at once.
+// The system lacks something: that says nothing of the connection (R28).
+bool is_shortage(int raw) noexcept {
+    return raw == WSAENOBUFS || raw == WSAEMFILE || raw == ERROR_NO_SYSTEM_RESOURCES ||
+           raw == ERROR_NOT_ENOUGH_MEMORY;
+}
+
+// What there is has an end. Who waited is told by the read that follows, others at once.
 progress end_look(operation& op, iocp_state& state, int raw) noexcept {
-    if (raw != ERROR_OPERATION_ABORTED && op.why == reason::none) {
+    if (raw == WSAEDISCON && op.what != verb::wait_readable) {
+        end_reading(op, state);
+        return progress::done;
+    }
+    if (raw != ERROR_OPERATION_ABORTED && op.why == reason::none && !is_shortage(raw)) {
         state.broken = raw;
         if (op.what == verb::wait_readable) {
             settle_done(op);
@@ -148,7 +150,10 @@ sight ask_now(operation& op, iocp_state& state, DWORD flags) noexcept {
     } else if (seen == 0) {
         end_reading(op, state);
     } else {
-        op.count = seen;
+        op.count += seen;
+        if (is_unfinished(op)) {
+            return sight::nothing_yet;
+        }
         settle_done(op);
     }
     return sight::settled;
@@ -166,8 +171,8 @@ sight look(operation& op, iocp_state& state) noexcept {
         }
         state.nonblocking = true;
     }
-    if (op.what == verb::peek) {
-        return ask_now(op, state, MSG_PEEK);
+    if (op.what != verb::receive) {
+        return ask_now(op, state, op.what == verb::peek ? MSG_PEEK : 0);
     }
     sight seen{};
     if (borrow(op, state, seen)) {
@@ -222,20 +227,17 @@ progress finish_look(operation& op, iocp_state& state) noexcept {
                                   : settle_failure(op, ERROR_OPERATION_ABORTED);
 }
 
-// Those that wait with a receive of nothing.
-bool waits_first(verb what) noexcept { return is_look(what) || what == verb::receive; }
-
 }  // namespace
 
 progress start_transfer(operation& op, iocp_state& state) noexcept {
-    if (waits_first(op.what)) {
+    if (!uses_writing(op.what)) {
         return start_look(op, state);
     }
     for (;;) {
         int raw = 0;
-        switch (move(op, state, raw)) {
+        switch (send(op, state, raw)) {
         case call::finished:
-            if (settle_step(op, state, 0)) {
+            if (settle_step(op, 0)) {
                 return progress::done;
             }
             break;
@@ -248,16 +250,10 @@ progress start_transfer(operation& op, iocp_state& state) noexcept {
 }
 
 progress finish_transfer(operation& op, iocp_state& state) noexcept {
-    if (waits_first(op.what)) {
+    if (!uses_writing(op.what)) {
         return finish_look(op, state);
     }
-    const int raw = code_of(overlapped_of(op));
-    if (raw == ERROR_OPERATION_ABORTED && op.why == reason::none && !uses_writing(op.what) &&
-        overlapped_of(op).InternalHigh == 0 && !op.spent) {
-        op.spent = true;  // nobody here asked for that: once more (R17)
-        return start_transfer(op, state);
-    }
-    return settle_step(op, state, raw) ? progress::done : start_transfer(op, state);
+    return settle_step(op, code_of(overlapped_of(op))) ? progress::done : start_transfer(op, state);
 }
 
 }  // namespace thole::detail

@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: BSL-1.0
+// What operations cost the system, and what happens when it has no more of it.
+#include "rig.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <string>
+
+#include "win/platform.hpp"
+
+namespace {
+
+using namespace thole;
+using namespace thole::test;
+using script::call;
+using script::count;
+
+// A connection from this side to one outside of the script.
+struct line {
+    explicit line(rig& r) : door(raw::socket::bind(address_family::ipv4, 5)) {
+        auto made = r.on.block_on([](loop& on, endpoint to) -> task<result<tcp::socket>> {
+            co_return co_await tcp::connect(on, to, within(5s));
+        }(r.on, door.local()));
+        REQUIRE(made);
+        here = std::move(*made);
+        peer = door.accept();
+    }
+    raw::socket door;
+    tcp::socket here;
+    raw::socket peer;
+};
+
+bool is_overlapped(const call& one) { return one.out != nullptr; }
+
+THOLE_TEST("R26: whatever waits to read, the system holds none of its memory", "[scripted]") {
+    rig r(backend_kind::iocp);
+    line l(r);
+    std::vector<std::byte> buffer(64 * 1024);
+    l.peer.send("a");
+    const auto some = r.run([](tcp::socket& from, std::span<std::byte> to) -> task<std::size_t> {
+        const auto got = co_await from.read(to, within(5s));
+        co_return got.value();
+    }(l.here, buffer));
+    CHECK(some == 1);
+    ends<transfer> all;
+    callback<tcp::read_exactly_op, ends<transfer>::add> reading{{&all}};
+    reading.start(l.here, std::span(buffer).first(5), within(20s));
+    REQUIRE(r.on.run_for(5ms));
+    l.peer.send("ab");
+    REQUIRE(r.on.run_for(20ms));
+    CHECK(reading.pending());
+    l.peer.send("cde");
+    REQUIRE(r.on.run());
+    REQUIRE(all.seen.size() == 1);
+    CHECK(all.seen[0].count == 5);
+    CHECK(std::memcmp(buffer.data(), "abcde", 5) == 0);
+    std::size_t waited = 0;
+    for (const call& one : script::calls("WSARecv")) {
+        waited += is_overlapped(one) ? 1U : 0U;
+        CHECK((!is_overlapped(one) || one.most == 0));
+    }
+    CHECK(waited >= 3);
+}
+
+// There it means that no local port is left.
+THOLE_TEST("R28: a connect for which there is no port says so", "[scripted]") {
+    rig r(backend_kind::iocp);
+    raw::socket door = raw::socket::bind(address_family::ipv4, 5);
+    script::on("ConnectEx").gives(FALSE, WSAENOBUFS);
+    const auto made = r.run([](loop& on, endpoint to) -> task<result<tcp::socket>> {
+        co_return co_await tcp::connect(on, to, within(5s));
+    }(r.on, door.local()));
+    CHECK(made.error() == std::errc::address_not_available);
+}
+
+// In the packet of a socket's pending read, once it was asked to end.
+void end_reads_with(DWORD status) {
+    script::on("GetQueuedCompletionStatusEx").forever().then([=](call& c) {
+        if (c.result == FALSE) {
+            return;
+        }
+        auto* packets = static_cast<OVERLAPPED_ENTRY*>(c.out);
+        const ULONG n = *reinterpret_cast<ULONG*>(c.code);
+        for (ULONG i = 0; i < n; ++i) {
+            if (packets[i].lpOverlapped != nullptr) {
+                packets[i].lpOverlapped->Internal = status;
+            }
+        }
+    });
+}
+
+THOLE_TEST("R47: what a close ended says closed, whatever the system calls it", "[scripted]") {
+    // Cancelled, network name deleted, connection aborted, local disconnect.
+    for (const DWORD status : {0xC0000120UL, 0xC00000C9UL, 0xC0000241UL, 0xC000013BUL}) {
+        CAPTURE(status);
+        rig r(backend_kind::iocp);
+        line l(r);
+        std::byte buffer[8];
+        ends<result<std::size_t>> all;
+        callback<tcp::read_op, ends<result<std::size_t>>::add> reading{{&all}};
+        reading.start(l.here, buffer);
+        REQUIRE(r.on.run_for(5ms));
+        CHECK(reading.pending());
+        end_reads_with(status);
+        l.here.close();
+        REQUIRE(r.on.run());
+        REQUIRE(all.seen.size() == 1);
+        CHECK(all.seen[0].error() == errc::closed);
+    }
+}
+
+THOLE_TEST("R47: the same words without a close are the peer's reset, never a cancel",
+           "[scripted]") {
+    for (const DWORD status : {0xC00000C9UL, 0xC000020DUL}) {
+        CAPTURE(status);
+        rig r(backend_kind::iocp);
+        line l(r);
+        std::byte buffer[8];
+        ends<result<std::size_t>> all;
+        callback<tcp::read_op, ends<result<std::size_t>>::add> reading{{&all}};
+        reading.start(l.here, buffer);
+        REQUIRE(r.on.run_for(5ms));
+        end_reads_with(status);
+        l.peer.send("x");
+        REQUIRE(r.on.run());
+        REQUIRE(all.seen.size() == 1);
+        CHECK(all.seen[0].error() == std::errc::connection_reset);
+    }
+}
+
+THOLE_TEST("R47: a graceful disconnect is the end of the stream", "[scripted]") {
+    rig r(backend_kind::iocp);
+    line l(r);
+    std::byte buffer[8];
+    ends<result<std::size_t>> all;
+    callback<tcp::read_op, ends<result<std::size_t>>::add> reading{{&all}};
+    reading.start(l.here, buffer);
+    REQUIRE(r.on.run_for(5ms));
+    end_reads_with(0xC0000237UL);
+    l.peer.send("x");
+    REQUIRE(r.on.run());
+    REQUIRE(all.seen.size() == 1);
+    CHECK(all.seen[0].error() == errc::end_of_stream);
+}
+
+THOLE_TEST("R17: a read that the system ends by itself is asked for once more, then told",
+           "[scripted]") {
+    for (const int aborts : {1, 2}) {
+        CAPTURE(aborts);
+        rig r(backend_kind::iocp);
+        // Without skip mode, so that the second one has a packet as well.
+        script::on("SetFileCompletionNotificationModes").forever().gives(FALSE, 87);
+        line l(r);
+        std::byte buffer[8];
+        ends<result<std::size_t>> all;
+        callback<tcp::read_op, ends<result<std::size_t>>::add> reading{{&all}};
+        reading.start(l.here, buffer, within(20s));
+        REQUIRE(r.on.run_for(5ms));
+        int left = aborts;
+        script::on("GetQueuedCompletionStatusEx").forever().then([&](call& c) {
+            auto* packets = static_cast<OVERLAPPED_ENTRY*>(c.out);
+            const ULONG n = c.result != FALSE ? *reinterpret_cast<ULONG*>(c.code) : 0;
+            for (ULONG i = 0; i < n && left > 0; ++i) {
+                if (packets[i].lpOverlapped != nullptr) {
+                    packets[i].lpOverlapped->Internal = 0xC0000120UL;
+                    --left;
+                }
+            }
+        });
+        l.peer.send("x");
+        REQUIRE(r.on.run_for(2s));
+        REQUIRE(all.seen.size() == 1);
+        if (aborts == 1) {
+            CHECK(all.seen[0].error() == std::error_code{});
+        } else {
+            CHECK(all.seen[0].error() != std::error_code{});
+            CHECK(all.seen[0].error() != errc::cancelled);
+        }
+    }
+}
+
+}  // namespace
