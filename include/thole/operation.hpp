@@ -25,6 +25,7 @@ enum class verb : std::uint8_t {
     push,               ///< queue::push
     pop,                ///< queue::pop
     resolve,            ///< resolve
+    next_signal,        ///< signal_set::next
     connect_by_list,    ///< tcp::connect_by_list
     connect_by_name,    ///< tcp::connect_by_name
     accept_first_data,  ///< first_data_listener::accept

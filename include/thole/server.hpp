@@ -13,6 +13,7 @@
 #include <type_traits>
 #include <utility>
 
+#include <thole/close_gracefully.hpp>
 #include <thole/connection.hpp>
 #include <thole/deadline.hpp>
 #include <thole/listener.hpp>
@@ -46,8 +47,14 @@ struct serve_options {
     /// How many bytes of connection::send() may wait in one connection.
     std::size_t most_unsent = std::size_t{1} << 20;
     /// What a connection may take for its end, once its handler has ended: what waits to be sent
-    /// goes out, our FIN, theirs. Then it is reset.
+    /// goes out, then socket::close_gracefully(). loop_options::graceful_closes bounds how many do
+    /// so at a time.
     std::chrono::nanoseconds close_time = std::chrono::seconds(5);
+    tcp::close_options closing{};  ///< for that
+    /// How many percent of the idle connections are let go, the oldest first and at least one, when
+    /// the system has no descriptor, no buffer or no memory for another one: at most every 100 ms.
+    /// 0: none.
+    unsigned last_resort = 10;
     /// What a drain does with clients that wait.
     waiting_clients at_drain = waiting_clients::refuse;
     /// Is told of each exception that leaves a handler, which ends that connection alone. It must
@@ -90,6 +97,8 @@ struct drain_report {
     /// Of the idle and the finished: those whose peer had not closed its side in time, so that a
     /// reset was the end. Everything had been given to the kernel.
     std::size_t unanswered = 0;
+
+    friend bool operator==(const drain_report&, const drain_report&) noexcept = default;
 };
 
 namespace detail {

@@ -19,6 +19,7 @@
 #include <thole/result.hpp>
 #include <thole/scope.hpp>
 #include <thole/server.hpp>
+#include <thole/signal_set.hpp>
 #include <thole/task.hpp>
 #include <thole/tcp.hpp>
 #include <thole/timer.hpp>

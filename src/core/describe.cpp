@@ -36,6 +36,8 @@ std::string_view to_string(verb what) noexcept {
         return "pop";
     case verb::resolve:
         return "resolve";
+    case verb::next_signal:
+        return "next signal";
     case verb::connect_by_list:
         return "connect by list";
     case verb::connect_by_name:

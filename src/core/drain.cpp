@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 // The end of a server's service, in order.
+#include <algorithm>
+
 #include "core/budget.hpp"
 #include "core/loop_core.hpp"
 #include "core/server_core.hpp"
@@ -8,7 +10,9 @@ namespace thole::detail {
 
 namespace {
 
-// While a drain waits for the busy, it looks this often who has become idle.
+// While a drain waits for the busy, each turn looks who has become idle, so that a read is
+// cancelled before its kernel was asked: later the next request may have come, again and again. The
+// turns tell while a timer is set; another loop that calls poll() has that timer alone.
 constexpr auto sweep_time = std::chrono::milliseconds(5);
 
 drain_report since(const drain_report& before, const drain_report& now) {
@@ -40,14 +44,38 @@ void server_core::sweep() noexcept {
             continue;
         }
         if (one->is_quiet()) {
-            one->let_go(cause::drained);
+            // What has come to a new one is read after its first wait.
+            if (!std::exchange(one->fresh, false)) {
+                one->let_go(cause::drained);
+            }
         } else {
             one->let_go_for = cause::none;
         }
     }
-    if (draining && first != nullptr) {
+    if (!draining || first == nullptr) {
+        sweeps.disarm();
+        turns.leave();
+    } else if (!sweeps.armed()) {
         static_cast<void>(sweeps.arm(within(sweep_time)));
+        turns.enter(on.core()->turns);
     }
+}
+
+// The last resort: some of the idle, the oldest first.
+void server_core::find_room() noexcept {
+    std::size_t idle = 0;
+    for (const hosted* one = first; one != nullptr; one = one->next) {
+        idle += !one->closing && one->is_quiet() ? 1U : 0U;
+    }
+    const std::size_t share = idle * std::min(options.last_resort, 100U) / 100;
+    std::size_t left = idle != 0 ? std::max<std::size_t>(share, 1) : 0;
+    for (hosted* one = first; left != 0; one = one->next) {
+        if (!one->closing && one->is_quiet()) {
+            one->let_go(cause::last_resort);
+            --left;
+        }
+    }
+    relieved = on.now();
 }
 
 void server_core::abort_all() noexcept {

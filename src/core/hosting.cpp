@@ -88,6 +88,15 @@ void hosted::ended(const std::exception_ptr& failure) noexcept {
     }
 }
 
+void hosted::parted(const tcp::close_report& report) noexcept {
+    if (report.ended_by == tcp::close_end::reset && ends_by == cause::ended) {
+        ends_by = cause::reset;
+    }
+    unanswered = report.ended_by == tcp::close_end::deadline ||
+                 report.ended_by == tcp::close_end::limit ||
+                 report.ended_by == tcp::close_end::cancelled;
+}
+
 // To those who count.
 void hosted::tell() noexcept {
     of.closing -= closing ? 1 : 0;
@@ -123,8 +132,14 @@ task<> hosted::live(hosted& self) {
         const result<void> sent = co_await self.sent_.wait(end);
         static_cast<void>(sent);
     }
-    if (self.socket_.is_open()) {
-        self.socket_.close();
+    if (self.ends_by == cause::last_resort) {
+        self.socket_.close();  // it was idle: there is nothing to lose, and a descriptor to win
+    } else if (self.socket_.is_open()) {
+        auto parting = self.socket_.close_gracefully(end, of.options.closing);
+        self.parting = &parting;
+        const tcp::close_report report = co_await parting;
+        self.parting = nullptr;
+        self.parted(report);
     }
     const result<void> written = co_await self.sent_.wait();  // R1: its buffer lies here
     static_cast<void>(written);

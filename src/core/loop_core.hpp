@@ -10,6 +10,7 @@
 #include <memory>
 #include <system_error>
 #include <thread>
+#include <utility>
 
 #include <thole/loop.hpp>
 #include <thole/scope.hpp>
@@ -34,6 +35,43 @@ namespace thole::detail {
 THOLE_INSIDE extern unsigned fork_count;
 
 struct backend_choice;  // core/backends.hpp
+
+// Somebody inside the library who wants to know when a thing happens to the loop.
+class loop_watch {
+public:
+    explicit loop_watch(void (*told)(loop_watch& self) noexcept) noexcept : told_(told) {}
+    loop_watch(const loop_watch&) = delete;
+    loop_watch& operator=(const loop_watch&) = delete;
+    ~loop_watch() { leave(); }
+
+    // Again: nothing.
+    void enter(loop_watch*& list) noexcept {
+        if (at_ == nullptr) {
+            next_ = list;
+            at_ = &list;
+            list = this;
+        }
+    }
+    void leave() noexcept {
+        if (at_ != nullptr) {
+            loop_watch** place = std::exchange(at_, nullptr);
+            while (*place != this) {
+                place = &(*place)->next_;
+            }
+            *place = next_;
+        }
+    }
+    static void tell(loop_watch* first) noexcept {
+        for (loop_watch* each = first; each != nullptr; each = each->next_) {
+            each->told_(*each);
+        }
+    }
+
+private:
+    loop_watch* next_ = nullptr;
+    loop_watch** at_ = nullptr;  // the list's first
+    void (*told_)(loop_watch& self) noexcept;
+};
 
 struct loop_core {
     // Inline completions and transfers between tasks in one dispatch: fairness, and a bounded
@@ -66,6 +104,8 @@ struct loop_core {
             enqueue_outside(item);
         }
     }
+    // From another thread, or from a signal's handler on any.
+    void enqueue_outside(runnable& item) noexcept;
     void stop() noexcept;  // any thread
     // Asked by `self`.
     [[nodiscard]] bool runs_on(thread_mark self) const noexcept {
@@ -217,7 +257,9 @@ struct loop_core {
     unsigned forks = fork_count;  // or never_forked: not to be used
     socket_link sockets{&sockets, &sockets};
     promise_base* roots = nullptr;
-    scope* scopes = nullptr;  // the youngest first
+    scope* scopes = nullptr;         // the youngest first
+    loop_watch* turns = nullptr;     // are told of each turn, while a timer is set
+    loop_watch* scarcity = nullptr;  // are told when something waits for a resource of the system
     std::thread::id thread{};
 
     std::atomic<bool> stopped{false};
@@ -241,7 +283,6 @@ struct loop_core {
 
 private:
     class run_scope;
-    void enqueue_outside(runnable& item) noexcept;
     posted_memory take_posted(const slabs::piece& piece, std::size_t size, std::uintptr_t marks);
     [[nodiscard]] std::error_code enter() noexcept;  // may a run function be called here and now?
     [[nodiscard]] std::error_code refuse_run(const std::error_code& refused, std::size_t& handled);

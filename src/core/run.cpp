@@ -107,6 +107,9 @@ bool loop_core::dispatch(const run_limits& limits, int most, std::size_t& handle
 }
 
 void loop_core::settle_armed_timers() noexcept {
+    if (turns != nullptr) {
+        loop_watch::tell(turns);
+    }
     timer_list due;
     wheel.settle(clock().time_since_epoch().count(), due);
     while (!due.empty()) {

@@ -14,7 +14,10 @@ namespace detail {
 server_core::server_core(loop& its, any_handler& serving, const serve_options& with) noexcept
     : on(its), handler(serving), options(with),
       sweeps(
-          its, [](void* self) { static_cast<server_core*>(self)->sweep(); }, this) {}
+          its, [](void* self) { static_cast<server_core*>(self)->sweep(); }, this),
+      turns(*this, &server_core::sweep), scarcity(*this, &server_core::meet_scarcity),
+      relief(
+          its, [](void* self) { static_cast<server_core*>(self)->find_room(); }, this) {}
 
 server_core::~server_core() { handler.destroy(handler); }
 
@@ -36,7 +39,7 @@ result<void> server_core::add(tcp::listener&& door) noexcept {
     use();
     draining = false;
     made->next = std::exchange(doors, made);
-    empty.reset();
+    watch_loop();
     go_on(*made);
     return {};
 }
@@ -122,16 +125,19 @@ void server_core::take_in(tcp::socket&& made) noexcept {
     if (one == nullptr) {
         made.abort();
         ++totals.shed;
+        meet_scarcity();
         return;
     }
     use();
+    one->fresh = draining;
     one->prev = std::exchange(last, one);
     (one->prev != nullptr ? one->prev->next : first) = one;
     ++connections;
-    empty.reset();
+    watch_loop();
     if (caught([&] { static_cast<void>(on.spawn(hosted::live(*one))); })) {  // no memory
         one->wire().abort();
         ++totals.shed;
+        meet_scarcity();
         left(*one);
     }
 }
@@ -143,6 +149,8 @@ void server_core::left(hosted& one) noexcept {
     delete &one;
     if (!on.core()->closing) {
         admit();
+    } else {
+        forget_loop();  // a listener for which there was no room stays
     }
     look_whether_empty();
     unuse();
@@ -150,8 +158,28 @@ void server_core::left(hosted& one) noexcept {
 
 void server_core::look_whether_empty() noexcept {
     if (first == nullptr && doors == nullptr) {
-        sweeps.disarm();
+        forget_loop();
         empty.set();
+    }
+}
+
+void server_core::watch_loop() noexcept {
+    empty.reset();
+    scarcity.enter(on.core()->scarcity);
+}
+
+void server_core::forget_loop() noexcept {
+    sweeps.disarm();
+    relief.disarm();
+    turns.leave();
+    scarcity.leave();
+}
+
+// Not at once, and not again while the last time may still take effect.
+void server_core::meet_scarcity() noexcept {
+    constexpr auto least = std::chrono::milliseconds(100);
+    if (options.last_resort != 0 && first != nullptr && !relief.armed()) {
+        static_cast<void>(relief.arm(at(relieved + least)));
     }
 }
 
@@ -219,8 +247,6 @@ std::error_code server::error() const noexcept {
     return core_ != nullptr ? core_->failed : errc::closed;
 }
 
-bool server::accepting() const noexcept {
-    return core_ != nullptr && core_->is_accepting();
-}
+bool server::accepting() const noexcept { return core_ != nullptr && core_->is_accepting(); }
 
 }  // namespace thole

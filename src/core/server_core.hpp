@@ -14,6 +14,7 @@
 
 #include "core/attributes.hpp"
 #include "core/byte_queue.hpp"
+#include "core/loop_core.hpp"
 
 namespace thole::detail {
 
@@ -42,6 +43,7 @@ struct hosted final : connection {
     // False: it cannot have what the options ask for.
     [[nodiscard]] bool begin() noexcept;
     void ended(const std::exception_ptr& failure) noexcept;
+    void parted(const tcp::close_report& report) noexcept;
     void tell() noexcept;
     // From now on its handler's awaits end with `cancelled`.
     void cancel(cause why) noexcept;
@@ -77,6 +79,7 @@ struct hosted final : connection {
     cause ends_by = cause::none;
     cause let_go_for = cause::none;  // and not seen busy since
     bool closing = false;            // the handler has ended
+    bool fresh = false;              // was accepted by a drain that has not looked at it yet
     bool unanswered = false;         // the peer had not closed its side
     byte_queue filling;
     byte_queue sending;
@@ -93,6 +96,18 @@ struct acceptor : tcp::accept_op {
     tcp::socket early;  // accepted when there was no room
     acceptor* next = nullptr;
     bool asking = false;
+};
+
+// Tells a server of its loop.
+struct server_watch : loop_watch {
+    server_watch(server_core& its, void (server_core::*what)() noexcept) noexcept
+        : loop_watch(&pass_on), of(its), does(what) {}
+    static void pass_on(loop_watch& self) noexcept {
+        auto& to = static_cast<server_watch&>(self);
+        (to.of.*to.does)();
+    }
+    server_core& of;
+    void (server_core::*does)() noexcept;
 };
 
 // Lives until the handle, the acceptors, the connections and the drains have let go of it.
@@ -124,12 +139,17 @@ struct server_core {
     void left(hosted& one) noexcept;
     void look_whether_empty() noexcept;
 
+    void meet_scarcity() noexcept;
+    void watch_loop() noexcept;
+    void forget_loop() noexcept;
+
     // ---- drain.cpp
     class reference;
     [[nodiscard]] static task<drain_report> drain(reference of, deadline until);
     void begin_drain() noexcept;
     void abort_all() noexcept;
     void sweep() noexcept;
+    void find_room() noexcept;
 
     loop& on;
     any_handler& handler;
@@ -143,7 +163,11 @@ struct server_core {
     std::size_t drains = 0;  // under way
     bool draining = false;   // since a drain began, until it is started again
     event empty{true};       // neither connection nor listener
-    timer sweeps;
+    timer sweeps;            // while a drain goes on
+    server_watch turns;      // the same
+    server_watch scarcity;   // while there is a listener or a connection
+    timer relief;            // the last resort is due
+    time_point relieved;     // when it was taken
     std::error_code failed;
     server_counters totals;  // of connections that have ended
     drain_report drained;    // the same, as drains see it

@@ -64,5 +64,7 @@ using ::dladdr;
 using ::dlopen;
 using ::pthread_atfork;
 using ::pthread_sigmask;
+using ::raise;
+using ::sigaction;
 
 }  // namespace thole::sys

@@ -213,6 +213,7 @@ int decode(verb what, int raw) noexcept {
     case verb::push:
     case verb::pop:
     case verb::resolve:
+    case verb::next_signal:
     case verb::connect_by_list:
     case verb::connect_by_name:
     case verb::close_gracefully:

@@ -50,7 +50,9 @@ using ::MultiByteToWideChar;
 using ::QueryPerformanceCounter;
 using ::QueryPerformanceFrequency;
 using ::QueueUserAPC;
+using ::SetConsoleCtrlHandler;
 using ::SetHandleInformation;
+using ::Sleep;
 using ::WideCharToMultiByte;
 
 }  // namespace thole::sys

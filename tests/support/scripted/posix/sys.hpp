@@ -275,5 +275,7 @@ using ::dlopen;
 using ::fcntl;
 using ::pthread_atfork;
 using ::pthread_sigmask;
+using ::raise;
+using ::sigaction;
 
 }  // namespace thole::sys

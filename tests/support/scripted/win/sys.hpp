@@ -263,6 +263,24 @@ inline BOOL CloseHandle(HANDLE handle) {
 }
 using ::GetLastError;
 
+// ---- The console. `out` is the handler.
+
+inline BOOL SetConsoleCtrlHandler(PHANDLER_ROUTINE handler, BOOL add) {
+    script::call asked = of("SetConsoleCtrlHandler");
+    asked.out = reinterpret_cast<void*>(handler);
+    asked.option = add;
+    return perform(std::move(asked),
+                   [&](script::call&) { return ::SetConsoleCtrlHandler(handler, add); });
+}
+inline void Sleep(DWORD time) {
+    script::call asked = of("Sleep");
+    asked.code = time;
+    perform(std::move(asked), [&](script::call&) {
+        ::Sleep(time);
+        return 0;
+    });
+}
+
 // ---- Threads, time, words.
 
 inline FARPROC GetProcAddress(HMODULE module, const char* name) {
