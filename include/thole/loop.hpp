@@ -60,6 +60,10 @@ struct loop_options {
     /// usable, as above); more stand in line. The default is the number of descriptors that most
     /// systems let a process start with, so that only servers with more of them ever see the line.
     std::size_t graceful_closes = 1024;
+    /// On the simulated network alone: how many sockets may be open at once, listeners among them.
+    /// With as many, what would open one more fails with std::errc::too_many_files_open, as where a
+    /// process has no descriptor left. 0: any number.
+    std::size_t simulated_sockets = 0;
 };
 
 /// Graceful closes of a loop that have not ended.

@@ -108,11 +108,13 @@ struct operation_fields : runnable, timer_node, native_storage {
     verb what = verb::none;
     bool vectored = false;  ///< `buffer` points to `length` spans
     stage at = stage::idle;
-    reason why : 4 = reason::none;  ///< with the bits after it one byte: all is set by one store
+    reason why : 2 = reason::none;  ///< with the bits after it one byte: all is set by one store
     bool own_error : 1 = false;
-    bool aborted : 1 = false;  ///< the kernel's word: ended because it was cancelled
-    bool spent : 1 = false;    ///< the backend's: a step was taken already
-    bool starved : 1 = false;  ///< it waits for a buffer to receive into
+    bool aborted : 1 = false;       ///< the kernel's word: ended because it was cancelled
+    bool native_error : 1 = false;  ///< the kernel's word: `error` is its code
+    bool spent : 1 = false;         ///< the backend's: a step was taken already
+    bool starved : 1 = false;       ///< it waits for a buffer to receive into
+    bool paused : 1 = false;  ///< it waits for a resource of the system, and `error` is its place
 };
 
 }  // namespace detail
@@ -165,8 +167,10 @@ protected:
         why = detail::reason::none;
         own_error = false;
         aborted = false;
+        native_error = false;
         spent = false;
         starved = false;
+        paused = false;
     }
     /// The outcome, after it finished.
     [[nodiscard]] std::error_code outcome() const noexcept {

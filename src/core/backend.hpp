@@ -60,6 +60,8 @@ struct socket_state : socket_link {
     void set(std::uint8_t which) noexcept { marks = static_cast<std::uint8_t>(marks | which); }
     void clear(std::uint8_t which) noexcept { marks = static_cast<std::uint8_t>(marks & ~which); }
 
+    // What a listener has besides; null: it is none.
+    [[nodiscard]] virtual struct listener_half* as_listener() noexcept { return nullptr; }
     virtual ~socket_state() = default;
 
 protected:
@@ -176,7 +178,8 @@ public:
     // True: it has finished (settled), nothing is pending, and nothing will be reported. False: it
     // is pending and stands in its state's `reading` or `writing` queue. A receive takes its buffer
     // when there is something for it, and starves where there is none (core/buffer_pool.hpp): it is
-    // submitted anew when one has come back. The core has checked that
+    // submitted anew when one has come back. What fails for lack of another resource is pending too
+    // (core/back_off.hpp): a queue whose front is `paused` is the core's. The core has checked that
     // the state is open, that the direction is free, that the buffer is not empty (unless it is a
     // connect or an accept), that the deadline lies ahead and that no cancel came before.
     [[nodiscard]] virtual bool submit(operation& op) = 0;
@@ -247,6 +250,7 @@ inline void settle_error(operation& op, int raw) noexcept {
     op.error = raw;
     op.own_error = false;
     op.aborted = false;
+    op.native_error = true;
 }
 // An ending of ours: end_of_stream.
 inline void settle_own(operation& op, errc why) noexcept {
@@ -292,6 +296,11 @@ void settle_code(operation& op, const std::error_code& failed) noexcept;
 // Stands in the `writing` queue.
 [[nodiscard]] constexpr bool uses_writing(verb what) noexcept {
     return is_write(what) || what == verb::connect;
+}
+
+// The queue that it stands in while it is pending.
+[[nodiscard]] inline operation_queue& queue_of(const operation& op) noexcept {
+    return uses_writing(op.what) ? op.state->writing : op.state->reading;
 }
 
 // What its errors are those of: a connect that is made goes on as a write.
@@ -342,11 +351,18 @@ std::size_t remaining_pieces(const operation& op, std::size_t most, Add&& add) {
 // A listener's state has one; accepts are served from it in order.
 struct listener_half {
     inbound_queue inbound;
+    tcp::listener_counters counts;  // but for `parked`
+    tcp::exhaustion_policy when_exhausted = tcp::exhaustion_policy::pause;
 };
 
 // What arrived goes to the first waiter, which is reported, or is parked; the caller has made sure
 // that one of both can be.
 void deliver(socket_state& listener, inbound_queue& inbound, const loose_socket& arrived,
              completions& finished);
+
+// Whether the core holds what stands first in that queue: nothing is to be asked for it.
+[[nodiscard]] inline bool is_paused(const operation_queue& queue) noexcept {
+    return !queue.empty() && queue.front()->paused;
+}
 
 }  // namespace thole::detail

@@ -37,6 +37,7 @@ result<listener> listener::open(loop& on, const endpoint& where, listen_options 
     if (failed) {
         return unexpected(failed);
     }
+    made.state_->as_listener()->when_exhausted = options.when_exhausted;
     return made;
 }
 
@@ -46,6 +47,16 @@ void listener::close() noexcept { detail::close_state(state_); }
 
 result<endpoint> listener::local() const noexcept {
     return detail::name_of(state_, detail::request::local_name);
+}
+
+listener_counters listener::counters() const noexcept {
+    detail::listener_half* half = state_ != nullptr ? state_->as_listener() : nullptr;
+    if (half == nullptr) {
+        return {};
+    }
+    listener_counters counts = half->counts;
+    counts.parked = half->inbound.size();
+    return counts;
 }
 
 }  // namespace thole::tcp

@@ -129,7 +129,7 @@ detail::backend_choice detail::refused(const char* what, int raw) {
 detail::backend_maker detail::linked_backends = nullptr;
 
 detail::loop_core::loop_core(loop_options options, backend_maker make) noexcept
-    : lent(lender_of(*this, options)) {
+    : lent(lender_of(*this, options)), simulated_sockets(options.simulated_sockets) {
     closings.most = options.graceful_closes;
     if (lent == nullptr) {
         lent.reset(new buffer_pool(this, buffer_pool::smallest, 1));

@@ -17,6 +17,7 @@
 #include <thole/timer.hpp>
 
 #include "core/attributes.hpp"
+#include "core/back_off.hpp"
 #include "core/backend.hpp"
 #include "core/buffer_pool.hpp"
 #include "core/close_line.hpp"
@@ -144,8 +145,10 @@ struct loop_core {
     void cancel_all(operation_queue& queue, reason why) noexcept;
     // The backend's word: it is settled, and becomes ready.
     void finished(operation& op) noexcept {
-        if (op.aborted) [[unlikely]] {
-            resolve_abort(op);
+        if (op.aborted || op.native_error) [[unlikely]] {
+            if (goes_on_waiting(op)) {
+                return;
+            }
         }
         done(op);
     }
@@ -186,6 +189,14 @@ struct loop_core {
     }
     // ---- buffer_pool.cpp
     void serve_starved() noexcept;
+    // ---- back_off.cpp
+    // Of one that failed, and stands in no queue: true: it waits until what it lacked is there, in
+    // its queue again.
+    [[nodiscard]] THOLE_APART bool backs_off(operation& op) noexcept;
+    // It waits no longer; it stays in its queue.
+    void resume(operation& op) noexcept;
+    // One that has waited; it left the line.
+    void ask_again(operation& op) noexcept;
 
     // ---- open_sockets.cpp
     [[nodiscard]] bool fit() const noexcept { return forks == fork_count; }
@@ -237,6 +248,7 @@ struct loop_core {
     backend::offer_function offering = nullptr;  // the network's
     backend::hand_function taking_read = nullptr;
     backend::hand_function taking_write = nullptr;
+    std::size_t simulated_sockets = 0;
     std::error_code error;  // why it cannot be used
     backend_info info;
 
@@ -247,8 +259,9 @@ struct loop_core {
     times_table times;  // of sockets with default times
     spin_policy spin;
     close_line closings;
-    timer_list expired;       // lone timers whose functions are to be called
-    operation_queue locals;   // pending local operations
+    std::unique_ptr<back_off> lacking;  // once something failed for lack of a resource
+    timer_list expired;                 // lone timers whose functions are to be called
+    operation_queue locals;             // pending local operations
     std::size_t pending = 0;  // operations and lone timers that were started and have not finished
     int budget = 0;
     bool running = false;
@@ -302,6 +315,10 @@ private:
     [[nodiscard]] bool start_local(local_operation& op) noexcept;
     void cancel_local(local_operation& op) noexcept;
     void cancel_starved(operation& op) noexcept;  // buffer_pool.cpp
+    void cancel_paused(operation& op) noexcept;   // back_off.cpp
+    void cancel_in_line(operation& op) noexcept;
+    // Aborted, or failed: its outcome, or true: none yet.
+    [[nodiscard]] THOLE_APART bool goes_on_waiting(operation& op) noexcept;
     [[nodiscard]] bool is_late(operation& op) noexcept;
     static void resolve_abort(operation& op) noexcept;
     void settle_timers() noexcept {

@@ -49,17 +49,21 @@ socket_state* loop_core::adopt(const loose_socket& loose, std::error_code& faile
 }
 
 void loop_core::give(operation& op, const loose_socket& arrived) noexcept {
+    tcp::listener_counters& counts = op.state->as_listener()->counts;
     if (op.what == verb::accept_detached) {
         static_cast<tcp::accept_detached_op&>(op).accepted = arrived;
         settle_done(op);
+        ++counts.accepted;
         return;
     }
     std::error_code failed;
     if (socket_state* made = network->adopt(arrived, failed)) {
         made->core = this;
         give(op, *made);
+        ++counts.accepted;
     } else {
         settle_code(op, failed);
+        ++counts.shed;
     }
 }
 

@@ -83,6 +83,18 @@ public:
         first_->prev = &op;
     }
 
+    void push_front(operation& op) noexcept {
+        push(op);
+        first_ = &op;
+    }
+    // Everything of `other`, to the end of this one.
+    void append(operation_queue& other) noexcept {
+        while (operation* op = other.front()) {
+            other.remove(*op);
+            push(*op);
+        }
+    }
+
     // One that has a direction of a socket to itself: no other comes before it is removed.
     void push_alone(operation& op) noexcept {
         assert(first_ == nullptr);

@@ -203,7 +203,7 @@ bool begin_awaited_write(operation& op, promise_base& by) noexcept {
 // An accept without a deadline, for which most listeners have a client at once or none.
 inline bool loop_core::accept(operation& op) noexcept {
     assert(op.at == stage::idle);
-    if (!network->submit(op)) {
+    if (!network->submit(op) || (op.native_error && backs_off(op))) {
         op.at = stage::submitted;
         ++pending;
         return false;
@@ -274,8 +274,8 @@ void loop_core::cancel(operation& op, reason why) noexcept {
     }
     if (is_local(op.what)) {
         cancel_local(static_cast<local_operation&>(op));
-    } else if (op.starved) {
-        cancel_starved(op);
+    } else if (op.starved || op.paused) {
+        cancel_in_line(op);
     } else if (network->cancel(op)) {
         finished(op);
     }
@@ -295,6 +295,9 @@ void deliver(socket_state& listener, inbound_queue& inbound, const loose_socket&
     if (waiting == nullptr) {
         inbound.park(arrived);
         return;
+    }
+    if (waiting->paused) [[unlikely]] {
+        listener.core->resume(*waiting);
     }
     listener.reading.remove(*waiting);
     listener.core->give(*waiting, arrived);

@@ -47,6 +47,18 @@ void loop_core::resolve_abort(operation& op) noexcept {
     }
 }
 
+bool loop_core::goes_on_waiting(operation& op) noexcept {
+    if (op.aborted) {
+        resolve_abort(op);
+        return false;
+    }
+    return backs_off(op);
+}
+
+void loop_core::cancel_in_line(operation& op) noexcept {
+    op.starved ? cancel_starved(op) : cancel_paused(op);
+}
+
 // ---- Starting.
 
 void loop_core::arm_apart(operation& op) noexcept {
@@ -119,7 +131,7 @@ void loop_core::finish_local(local_operation& op) noexcept {
 
 // Asks the backend; the operation must be ready for that.
 bool loop_core::submit(operation& op) noexcept {
-    if (!network->submit(op)) {
+    if (!network->submit(op) || (op.native_error && backs_off(op))) {
         becomes_pending(op);
         return false;
     }
@@ -129,7 +141,7 @@ bool loop_core::submit(operation& op) noexcept {
 
 bool loop_core::submit_rest(operation& op, std::ptrdiff_t offered) noexcept {
     loop_core& core = *op.state->core;
-    if (!core.network->submit_rest(op, offered)) {
+    if (!core.network->submit_rest(op, offered) || (op.native_error && core.backs_off(op))) {
         core.becomes_pending(op);
         return false;
     }

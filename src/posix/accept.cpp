@@ -16,10 +16,10 @@ constexpr int flags = SOCK_NONBLOCK | SOCK_CLOEXEC;
 
 // With the peer's name, which a loop's socket asks the system for: a detached one may have to tell
 // it when the peer is gone.
-THOLE_APART int accept_detached(operation& op, int door) noexcept {
+THOLE_APART bool accept_detached(operation& op, reactor_listener& door) noexcept {
     native_address peer;
     peer.length = sizeof peer.v6;
-    const int fd = sys::accept4(door, &peer.any, &peer.length, flags);
+    const int fd = sys::accept4(door.fd, &peer.any, &peer.length, flags);
     if (fd >= 0) {
         static_cast<tcp::accept_detached_op&>(op).accepted = {
             static_cast<std::uintptr_t>(fd),
@@ -28,8 +28,9 @@ THOLE_APART int accept_detached(operation& op, int door) noexcept {
             from_native(&peer.any, peer.length),
         };
         settle_done(op);
+        ++door.counts.accepted;
     }
-    return fd;
+    return fd >= 0;
 }
 
 }  // namespace
@@ -57,8 +58,22 @@ bool is_of_one_client(int raw) noexcept {
     }
 }
 
+unsigned reset_waiting(int door) noexcept {
+    unsigned reset = 0;
+    for (std::size_t tries = 0; tries < most_failed; ++tries) {
+        const int fd = sys::accept4(door, nullptr, nullptr, flags);
+        if (fd >= 0) {
+            socket_methods.close(static_cast<std::uintptr_t>(fd));
+            ++reset;
+        } else if (!is_of_one_client(errno)) {
+            break;
+        }
+    }
+    return reset;
+}
+
 // It comes to the loop registered.
-inline void reactor::welcome(operation& op, const reactor_state& door, int fd) noexcept {
+inline void reactor::welcome(operation& op, reactor_listener& door, int fd) noexcept {
     socket_kind kind = door.kind;
     kind.role = socket_role::stream;
     int raw = 0;
@@ -70,6 +85,7 @@ inline void reactor::welcome(operation& op, const reactor_state& door, int fd) n
         if (raw == 0) [[likely]] {
             place = {state, generation, steps()};
             core().give(op, *state);
+            ++door.counts.accepted;
             return;
         }
     }
@@ -81,12 +97,13 @@ void reactor::turn_away(operation& op, int fd, reactor_state* state, int raw) no
         discard(*state);
     }
     socket_methods.close(static_cast<std::uintptr_t>(fd));
+    ++op.state->as_listener()->counts.shed;
     settle_error(op, decode(op.what, raw));
 }
 
-inline progress reactor::finish_accept(operation& op, reactor_state& door) noexcept {
+inline progress reactor::finish_accept(operation& op, reactor_listener& door) noexcept {
     if (op.what != verb::accept) [[unlikely]] {
-        return accept_detached(op, door.fd) >= 0 ? progress::done : accept_failed(op, door);
+        return accept_detached(op, door) ? progress::done : accept_failed(op, door);
     }
     const int fd = sys::accept4(door.fd, nullptr, nullptr, flags);
     if (fd < 0) [[unlikely]] {
@@ -97,7 +114,7 @@ inline progress reactor::finish_accept(operation& op, reactor_state& door) noexc
 }
 
 // `count` is that of the clients in a row that failed.
-progress reactor::accept_failed(operation& op, reactor_state& door) noexcept {
+progress reactor::accept_failed(operation& op, reactor_listener& door) noexcept {
     const int raw = errno;
     if (raw == EAGAIN || raw == EWOULDBLOCK) {
         op.count = 0;
@@ -105,11 +122,11 @@ progress reactor::accept_failed(operation& op, reactor_state& door) noexcept {
         return progress::wait_readable;
     }
     if (!is_of_one_client(raw)) {
-        // No descriptor or no memory: the client stays in the system's queue, and the next accept
-        // asks again, since the listener stays readable (I8, R69).
+        shed(door, door, raw);
         settle_error(op, decode(op.what, raw));
         return progress::done;
     }
+    door.counts.absorbed += raw != EINTR ? 1 : 0;
     if (++op.count < most_failed) {
         return finish_accept(op, door);
     }
@@ -118,15 +135,16 @@ progress reactor::accept_failed(operation& op, reactor_state& door) noexcept {
     return progress::wait_readable;
 }
 
-bool reactor::submit_accept(operation& op, reactor_state& door) {
+bool reactor::submit_accept(operation& op, reactor_listener& door) {
     const bool asks = door.has(mark::asks) && door.reading.empty();  // in order
     return (asks && finish_accept(op, door) == progress::done) || wait_for(op);
 }
 
 // R71: as many as wait, up to a bound; what is left is told again.
-void reactor::serve_accepts(reactor_state& state, completions& finished) {
+void reactor::serve_accepts(reactor_listener& state, completions& finished) {
     constexpr int most = 64;
-    for (int served = 0; operation* op = state.reading.front(); ++served) {
+    operation* op = nullptr;
+    for (int served = 0; (op = state.reading.front()) != nullptr && !op->paused; ++served) {
         if (served == most) {
             state.set(mark::again);
         }

@@ -27,6 +27,15 @@ int bind_stream(int fd, const endpoint& where) noexcept {
     return bind_handle(fd, where);
 }
 
+int share_port(int fd) noexcept {
+#if defined(SO_REUSEPORT)
+    return set_native(fd, SOL_SOCKET, SO_REUSEPORT, 1);
+#else
+    static_cast<void>(fd);
+    return EOPNOTSUPP;
+#endif
+}
+
 int listen_handle(int fd, const endpoint& where, const tcp::listen_options& options) noexcept {
     if (where.family() == address_family::ipv6) {
         const int only = options.dual_stack ? 0 : 1;  // R49
@@ -36,6 +45,11 @@ int listen_handle(int fd, const endpoint& where, const tcp::listen_options& opti
     }
     if (options.reuse_address) {
         if (const int failed = set_option(fd, socket_option::reuse_address, 1)) {
+            return failed;
+        }
+    }
+    if (options.reuse_port) {
+        if (const int failed = share_port(fd)) {
             return failed;
         }
     }

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: BSL-1.0
 #include "posix/native_backend.hpp"
 
+#include <utility>
+
 #include "core/loop_core.hpp"
 #include "posix/handle.hpp"
+#include "posix/outcome.hpp"
 #include "posix/reactor.hpp"
 #include "posix/sys.hpp"
 
@@ -30,8 +33,10 @@ std::uint32_t coarse_steps() noexcept {
 }  // namespace
 
 native_backend::~native_backend() {
-    if (waker_ >= 0) {
-        close_handle(waker_);
+    for (const int fd : {waker_, reserve_}) {
+        if (fd >= 0) {
+            close_handle(fd);
+        }
     }
 }
 
@@ -100,6 +105,10 @@ std::error_code native_backend::control(socket_state& socket, control_request& a
         return system_error(release(state, asked));
     }
     int failed = control_handle(state.fd, asked);
+    if (failed == 0 && asked.what == request::listen &&
+        asked.listening.when_exhausted == tcp::exhaustion_policy::shed) {
+        failed = keep_reserve();
+    }
     if (failed == 0 && asked.what == request::bind) {
         asked.address.port() != 0 ? state.set(mark::bound) : state.clear(mark::bound);
     }
@@ -124,6 +133,32 @@ int native_backend::release(native_state& state, control_request& asked) noexcep
     asked.native = static_cast<std::uintptr_t>(state.fd);
     state.fd = -1;
     return 0;
+}
+
+// ---- What is lacking.
+
+int native_backend::keep_reserve() noexcept {
+    if (reserve_ < 0) {
+        reserve_ = sys::eventfd(0, EFD_CLOEXEC);  // any kind does
+    }
+    return reserve_ < 0 ? errno : 0;
+}
+
+void native_backend::shed(const native_state& state, listener_half& door, int raw) noexcept {
+    const bool lacking = raw == EMFILE || raw == ENFILE;
+    if (!lacking || door.when_exhausted != tcp::exhaustion_policy::shed || keep_reserve() != 0) {
+        return;
+    }
+    const bool waits = sockets_ == mode::blocking;
+    if (waits && set_blocking(state.fd, false) != 0) {
+        return;
+    }
+    close_handle(std::exchange(reserve_, -1));
+    door.counts.shed += reset_waiting(state.fd);
+    static_cast<void>(keep_reserve());  // else with the next one
+    if (waits) {
+        static_cast<void>(set_blocking(state.fd, true));
+    }
 }
 
 // ---- Time.

@@ -48,6 +48,9 @@ protected:
     void note_connected(const native_state& state) noexcept { since(state) = steps_now(); }
     // The time as `since` counts it, never 0.
     [[nodiscard]] static std::uint32_t steps_now() noexcept;
+    // R69: the listener's clients that wait are reset, where it was opened for that and `raw` says
+    // that a descriptor is lacking.
+    void shed(const native_state& state, listener_half& door, int raw) noexcept;
     // The time left until then, not negative.
     [[nodiscard]] std::int64_t nanoseconds_until(time_point until) const noexcept;
 
@@ -66,19 +69,17 @@ private:
     [[nodiscard]] virtual std::uint32_t& since(const native_state& state) noexcept = 0;
 
     [[nodiscard]] int release(native_state& state, control_request& asked) noexcept;
+    [[nodiscard]] int keep_reserve() noexcept;  // 0 or a code
     [[nodiscard]] int connected_for(const native_state& state,
                                     std::chrono::milliseconds& time) noexcept;
 
     loop_core& core_;
     int waker_ = -1;
+    int reserve_ = -1;  // given up for a moment to take a client for whom there is no other
     mode sockets_;
 };
 
 // What default_backend() says; another one in tests alone.
 THOLE_INSIDE extern backend_kind preferred_backend;
-
-[[nodiscard]] inline operation_queue& queue_of(const operation& op) noexcept {
-    return uses_writing(op.what) ? op.state->writing : op.state->reading;
-}
 
 }  // namespace thole::detail

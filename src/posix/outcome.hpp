@@ -12,6 +12,10 @@ namespace thole::detail {
 // R70: what concerns one client, or nobody.
 [[nodiscard]] bool is_of_one_client(int raw) noexcept;
 
+// Takes who waits at a listener, as long as none is to be waited for, and resets them. Gives how
+// many they were.
+[[nodiscard]] unsigned reset_waiting(int door) noexcept;
+
 // ---- connect.cpp
 
 // R75: a connection to itself, where our port happened to be the target's; that is nobody's

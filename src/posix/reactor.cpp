@@ -63,10 +63,23 @@ int reactor::open_waker() noexcept {
 }
 
 native_state* reactor::take(int fd, socket_kind kind, int& failed) noexcept {
-    reactor_state* state = make(fd, kind, failed);
+    reactor_state* state = kind.role == socket_role::listener ? make_listener(fd, kind, failed)
+                                                              : make(fd, kind, failed);
     if (state != nullptr) {
         entry_of(*state) = {state, 0, 0};
     }
+    return state;
+}
+
+reactor_state* reactor::make_listener(int fd, socket_kind kind, int& failed) noexcept {
+    failed = states_.cover(fd);
+    reactor_state* state = failed == 0 ? new (std::nothrow) reactor_listener : nullptr;
+    if (state == nullptr) {
+        failed = failed != 0 ? failed : ENOMEM;
+        return nullptr;
+    }
+    state->core = &core();
+    state->begin(kind, fd);
     return state;
 }
 
@@ -117,7 +130,7 @@ void reactor::close_apart(reactor_state& state, farewell how) noexcept {
 bool reactor::submit(operation& op) {
     reactor_state& state = state_of(op);
     if (is_accept(op.what)) {
-        return submit_accept(op, state);
+        return submit_accept(op, static_cast<reactor_listener&>(state));
     }
     if (op.what == verb::connect) {
         return submit_connect(op, state);
@@ -172,7 +185,8 @@ void reactor::ready_unusual(reactor_state& state, std::uint32_t events, completi
     if ((events & (over | event::peer_done | event::urgent)) != 0) {
         state.set(mark::wary);
     }
-    if (!state.writing.empty() && (events & (over | event::writable)) != 0) {
+    if (!state.writing.empty() && (events & (over | event::writable)) != 0 &&
+        !state.writing.front()->paused) {
         operation& op = *state.writing.front();
         if (op.what == verb::connect) {
             serve_connect(op, state, events, finished);
@@ -182,7 +196,7 @@ void reactor::ready_unusual(reactor_state& state, std::uint32_t events, completi
     }
     if ((events & (over | event::peer_done | event::readable)) != 0) {
         state.set(mark::asks);
-        if (!state.reading.empty()) {
+        if (!state.reading.empty() && !state.reading.front()->paused) {
             serve_read(state, finished);
         }
     }
@@ -191,7 +205,7 @@ void reactor::ready_unusual(reactor_state& state, std::uint32_t events, completi
 void reactor::serve_read(reactor_state& state, completions& finished) {
     operation& op = *state.reading.front();
     if (is_accept(op.what)) {
-        serve_accepts(state, finished);
+        serve_accepts(static_cast<reactor_listener&>(state), finished);
     } else if (finish_read(op, state) == progress::done) {
         leave(op, state);
         finished.push(op);
@@ -206,7 +220,7 @@ void reactor::read_to_the_end(operation& op, std::ptrdiff_t first, completions& 
     if (read_rest(op, state, first) == progress::done) {
         state.reading.remove_alone();
         state.clear(mark::receive);
-        finished.push_done(op);
+        finished.push(op);
     }
 }
 
@@ -226,6 +240,8 @@ void reactor::fail(reactor_state& state, int raw, completions& finished) {
             leave(*op, state);
             if (op->starved) {
                 core().lent->leave_line(*op);
+            } else if (op->paused) {
+                core().resume(*op);
             }
             settle_error(*op, decode(op->what, raw));
             finished.push(*op);

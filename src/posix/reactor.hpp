@@ -37,7 +37,7 @@ inline constexpr std::uint8_t again = 128;
 enum class progress : std::uint8_t { done, wait_readable, wait_writable, in_kernel };
 
 // An idle connection is this and an entry of the table.
-struct reactor_state final : native_state {
+struct reactor_state : native_state {
     // For a socket that was just made; a state that was closed has nothing else left of its past.
     void begin(socket_kind is, int descriptor) noexcept {
         kind = is;
@@ -48,6 +48,11 @@ struct reactor_state final : native_state {
     }
 };
 static_assert(sizeof(void*) != 8 || sizeof(reactor_state) <= 56);
+
+// One that was closed may be the memory of another socket's state.
+struct reactor_listener final : reactor_state, listener_half {
+    listener_half* as_listener() noexcept override { return this; }
+};
 
 // The states by descriptor, and the generation of each registration: what is reused is never
 // trusted by its number (R66, R67).
@@ -133,20 +138,21 @@ private:
     [[nodiscard]] std::uint32_t next_generation() noexcept { return generation_ += 2; }
     // Covered by the table, and not in it yet.
     [[nodiscard]] reactor_state* make(int fd, socket_kind kind, int& failed) noexcept;
+    [[nodiscard]] reactor_state* make_listener(int fd, socket_kind kind, int& failed) noexcept;
     void discard(reactor_state& state) noexcept;
     [[nodiscard]] state_table::entry& entry_of(const native_state& state) noexcept {
         return states_[static_cast<std::size_t>(state.fd)];
     }
     // ---- accept.cpp
-    [[nodiscard]] progress finish_accept(operation& op, reactor_state& door) noexcept;
-    void welcome(operation& op, const reactor_state& door, int fd) noexcept;
+    [[nodiscard]] progress finish_accept(operation& op, reactor_listener& door) noexcept;
+    void welcome(operation& op, reactor_listener& door, int fd) noexcept;
     THOLE_APART void turn_away(operation& op, int fd, reactor_state* state, int raw) noexcept;
-    THOLE_APART progress accept_failed(operation& op, reactor_state& door) noexcept;
+    THOLE_APART progress accept_failed(operation& op, reactor_listener& door) noexcept;
     // ----
     void serve_connect(operation& op, reactor_state& state, std::uint32_t events,
                        completions& finished);
     // submit(), by verbs: apart, so that each keeps registers for itself alone.
-    THOLE_APART bool submit_accept(operation& op, reactor_state& door);
+    THOLE_APART bool submit_accept(operation& op, reactor_listener& door);
     THOLE_APART bool submit_connect(operation& op, reactor_state& state);
     THOLE_APART bool submit_transfer(operation& op, reactor_state& state);
     void pause(reactor_state& state) noexcept;
@@ -159,7 +165,7 @@ private:
                                    completions& finished);
     THOLE_APART void read_to_the_end(operation& op, std::ptrdiff_t first, completions& finished);
     void serve_read(reactor_state& state, completions& finished);
-    void serve_accepts(reactor_state& state, completions& finished);
+    void serve_accepts(reactor_listener& state, completions& finished);
 
     state_table states_;
     reactor_state* spare_ = nullptr;  // through `next`: memory for states to come

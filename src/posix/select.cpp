@@ -39,11 +39,12 @@ int select_reactor::ask(fd_set& readable, fd_set& writable, time_point until) no
         if (state == nullptr || (state->reading.empty() && state->writing.empty())) {
             continue;
         }
-        // What waits for a buffer must not wake us for what it cannot take.
-        if (!state->reading.empty() && !state->reading.front()->starved) {
+        // What waits for a buffer, or for the system, must not wake us for what it cannot take.
+        if (!state->reading.empty() && !state->reading.front()->starved &&
+            !state->reading.front()->paused) {
             FD_SET(fd, &readable);
         }
-        if (!state->writing.empty()) {
+        if (!state->writing.empty() && !state->writing.front()->paused) {
             FD_SET(fd, &writable);
         }
         top_ = std::max(top_, fd);

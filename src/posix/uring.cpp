@@ -166,7 +166,8 @@ bool uring::send_postponed_of(uring_state& state) noexcept {
     if (state.kind.role == socket_role::listener && !state.closed) {
         auto& listener = static_cast<uring_listener&>(state);
         if (!listener.reading.empty()) {
-            return listener.reading_at.sent || try_to_stand_ready(listener);
+            return listener.reading_at.sent || is_paused(listener.reading) ||
+                   try_to_stand_ready(listener);
         }
         // R86: nobody asks for clients, so that none shall be taken out of the system's queue.
         if (listener.reading_at.sent && !listener.cancelling) {

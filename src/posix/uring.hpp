@@ -92,6 +92,7 @@ struct uring_state : native_state {
 
 struct uring_listener final : uring_state, listener_half {
     bool cancelling = false;  // the standing request was asked to end
+    listener_half* as_listener() noexcept override { return this; }
 };
 
 // The sockets by the number that their requests carry.
@@ -210,6 +211,7 @@ private:
     void stand_ready(uring_listener& state) noexcept;
     [[nodiscard]] bool try_to_stand_ready(uring_listener& state) noexcept;
     void accepted(uring_listener& state, completion came, completions& finished);
+    void accept_failed(uring_listener& state, int raw, completions& finished);
     void close_listener(uring_listener& state) noexcept;
 
     // ---- Receiving (uring_receive.cpp).

@@ -41,7 +41,7 @@ bool uring::submit_accept(operation& op, uring_listener& state) noexcept {
         return true;
     }
     state.reading.push(op);
-    if (!state.reading_at.sent) {
+    if (!state.reading_at.sent && !is_paused(state.reading)) {
         stand_ready(state);
     }
     return false;
@@ -63,6 +63,7 @@ bool uring::try_to_stand_ready(uring_listener& state) noexcept {
     asked->user_data = accept_token(token::of(state.next_word(false))).word();
     state.reading_at.sent = true;
     state.reading_at.postponed = false;
+    state.counts.standing = 1;
     return true;
 }
 
@@ -70,6 +71,7 @@ void uring::accepted(uring_listener& state, completion came, completions& finish
     if ((came.flags & IORING_CQE_F_MORE) == 0) {  // R85: this one counts, and is the last
         state.reading_at.sent = false;
         state.cancelling = false;
+        state.counts.standing = 0;
     }
     if (came.result >= 0) {
         loose_socket arrived = accepted_socket(came.result);
@@ -82,14 +84,8 @@ void uring::accepted(uring_listener& state, completion came, completions& finish
             }
             deliver(state, state.inbound, arrived, finished);
         }
-    } else if (const int raw = -came.result; !is_ended_early(raw) && !is_of_one_client(raw)) {
-        // No descriptor or no memory: the client stays in the system's queue, and the next accept
-        // asks again (I8, R69).
-        if (operation* op = state.reading.front()) {
-            state.reading.remove(*op);
-            settle_error(*op, decode(op->what, raw));
-            finished.push(*op);
-        }
+    } else {
+        accept_failed(state, -came.result, finished);
     }
     if (state.closed) {
         release_idle(state);
@@ -99,8 +95,25 @@ void uring::accepted(uring_listener& state, completion came, completions& finish
         } else if (state.reading_at.sent) {
             postpone(state);  // nobody may ask again in this turn: see send_postponed_of()
         }
-    } else if (!state.reading_at.sent) {
+    } else if (!state.reading_at.sent && !is_paused(state.reading)) {
         stand_ready(state);
+    }
+}
+
+void uring::accept_failed(uring_listener& state, int raw, completions& finished) {
+    if (is_ended_early(raw)) {
+        return;
+    }
+    if (is_of_one_client(raw)) {
+        ++state.counts.absorbed;
+        return;
+    }
+    shed(state, state, raw);
+    operation* op = state.reading.front();
+    if (op != nullptr && !op->paused) {
+        state.reading.remove(*op);
+        settle_error(*op, decode(op->what, raw));
+        finished.push(*op);
     }
 }
 

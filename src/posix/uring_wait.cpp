@@ -66,6 +66,9 @@ void uring::completed(uring_state& state, bool writing, completion came, complet
     }
     queue.remove_alone();
     finished.push(op);
+    if (was.undecided && op.paused) {
+        core().stays(op);
+    }
     release_idle(state);
 }
 
@@ -288,6 +291,8 @@ void uring::give_up(completions& finished) {
             while (operation* op = accepts ? nullptr : queue->front()) {
                 if (op->starved) {
                     core().lent->leave_line(*op);
+                } else if (op->paused) {
+                    core().resume(*op);
                 }
                 queue->remove(*op);
                 settle_aborted(*op, ECANCELED);

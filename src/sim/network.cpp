@@ -122,6 +122,9 @@ std::errc sim_network::listen(sim_door& door, const endpoint& where,
     if (door.where) {
         return std::errc::invalid_argument;
     }
+    if (options.reuse_port) {
+        return std::errc::operation_not_supported;
+    }
     endpoint wanted = where;
     if (const std::errc failed = claim_name(wanted); failed != success) {
         return failed;
@@ -236,6 +239,19 @@ loose_socket sim_network::take(sim_door& door) {
             end->peer};
 }
 
+std::size_t sim_network::reset_waiting(sim_door& door) {
+    const std::size_t waiting = door.queued.size();
+    for (const std::shared_ptr<sim_end>& end : door.queued) {
+        close(end, true);
+    }
+    door.queued.clear();
+    for (const std::shared_ptr<sim_end>& end : door.knocking) {
+        plan(end, round_trip);
+    }
+    door.knocking.clear();
+    return waiting;
+}
+
 std::shared_ptr<sim_end> sim_network::claim(const loose_socket& loose) {
     if (loose.methods != &sim_methods || loose_end_of(loose.native)->home != number_) {
         loose.methods->close(loose.native);
@@ -269,14 +285,7 @@ void sim_network::close(const std::shared_ptr<sim_end>& end, bool with_reset) {
 void sim_network::close(sim_door& door) {
     std::erase(doors_, &door);
     release_name(door.where);
-    for (const std::shared_ptr<sim_end>& end : door.queued) {
-        close(end, true);
-    }
-    for (const std::shared_ptr<sim_end>& end : door.knocking) {
-        plan(end, round_trip);  // their next try is refused
-    }
-    door.queued.clear();
-    door.knocking.clear();
+    static_cast<void>(reset_waiting(door));  // the next try of who is knocking is refused
 }
 
 void sim_network::sweep() {

@@ -54,10 +54,10 @@ struct sim_end {
 
     const unsigned home;  // the number of its network
     phase at = phase::idle;
-    bool fin_came = false;  // the other end sends no more
-    bool fin_sent = false;  // this one sends no more
-    bool deserted = false;  // the other end was closed: the next write meets a reset
-    bool reset = false;     // the connection is gone
+    bool fin_came = false;             // the other end sends no more
+    bool fin_sent = false;             // this one sends no more
+    bool deserted = false;             // the other end was closed: the next write meets a reset
+    bool reset = false;                // the connection is gone
     bool planned = false;              // `look` stands in the agenda
     std::atomic<bool> dropped{false};  // a loose end, closed on any thread
     sim_agenda::iterator look{};
@@ -111,6 +111,10 @@ public:
     void give_up(const std::shared_ptr<sim_end>& end) noexcept;
     // The oldest client of a queue that is not empty, loose; who has been knocking may try again.
     [[nodiscard]] loose_socket take(sim_door& door);
+    // How many of these are loose still.
+    [[nodiscard]] std::size_t loose() const noexcept { return loose_.size(); }
+    // Those who wait are reset; gives how many they were.
+    [[nodiscard]] std::size_t reset_waiting(sim_door& door);
     // The end of a loose socket, which is used up; null if it is another network's.
     [[nodiscard]] std::shared_ptr<sim_end> claim(const loose_socket& loose);
 

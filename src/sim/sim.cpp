@@ -77,11 +77,16 @@ void sim::keep_house() noexcept {
 }
 
 socket_state* sim::open(socket_kind kind, std::error_code& error) {
+    if (exhausted()) {
+        error = code_of(std::errc::too_many_files_open);
+        return nullptr;
+    }
     auto* made = new (std::nothrow) sim_socket;
     if (made == nullptr) {
         error = code_of(std::errc::not_enough_memory);
         return nullptr;
     }
+    ++open_;
     made->core = &core_;
     made->kind = kind;
     if (kind.role == socket_role::stream) {
@@ -203,14 +208,25 @@ bool sim::connect(operation& op) {
 bool sim::accept(operation& op) {
     sim_socket& socket = socket_of(op);
     inbound_queue& inbound = socket.listening.inbound;
-    while (!inbound.full() && !socket.door.queued.empty()) {  // never while others wait
+    if (!socket.reading.empty()) {  // in order
+        return false;
+    }
+    while (!inbound.full() && !socket.door.queued.empty() && !exhausted()) {
         inbound.park(network_.take(socket.door));
     }
     if (inbound.size() == 0) {
-        return false;
+        return !socket.door.queued.empty() && refuse(op, socket);
     }
     core_.give(op, inbound.take());
     return true;
+}
+
+bool sim::refuse(operation& op, sim_socket& door) {
+    listener_half& half = door.listening;
+    if (half.when_exhausted == tcp::exhaustion_policy::shed) {
+        half.counts.shed += network_.reset_waiting(door.door);
+    }
+    return fail(op, std::errc::too_many_files_open);
 }
 
 // wait_readable and peek: nothing is taken.
@@ -279,6 +295,7 @@ bool sim::cancel(operation& op) {
 
 void sim::close(socket_state* state, farewell how) {
     auto& socket = static_cast<sim_socket&>(*state);
+    --open_;
     if (state->kind.role == socket_role::stream) {
         network_.close(socket.end, how == farewell::reset);
     } else {
@@ -324,7 +341,7 @@ void sim::visit(const std::shared_ptr<sim_end>& end, completions& finished) {
     using transfer_step = bool (sim::*)(operation&);
     const auto step = [&](operation_queue socket_state::*queue, transfer_step transfer) {
         operation* op = end->owner != nullptr ? (end->owner->*queue).front() : nullptr;
-        if (op != nullptr && (this->*transfer)(*op)) {
+        if (op != nullptr && !op->paused && (this->*transfer)(*op)) {
             (end->owner->*queue).remove(*op);
             finished.push(*op);
         }
@@ -356,16 +373,27 @@ void sim::answer(const std::shared_ptr<sim_end>& end, completions& finished) {
         finished.push(op);
     }
     if (door != nullptr) {
-        while (!door->queued.empty() && !door->owner->reading.empty()) {
-            deliver(*door->owner, static_cast<sim_socket*>(door->owner)->listening.inbound,
-                    network_.take(*door), finished);
+        serve_door(static_cast<sim_socket&>(*door->owner), finished);
+    }
+}
+
+void sim::serve_door(sim_socket& socket, completions& finished) {
+    operation_queue& waiting = socket.reading;
+    while (!socket.door.queued.empty() && !waiting.empty() && !is_paused(waiting)) {
+        if (!exhausted()) {
+            deliver(socket, socket.listening.inbound, network_.take(socket.door), finished);
+            continue;
         }
+        operation& op = *waiting.front();
+        waiting.remove(op);
+        static_cast<void>(refuse(op, socket));
+        finished.push(op);
     }
 }
 
 backend_choice simulated_backend(loop_core& core) {
     backend_choice choice;
-    choice.made = std::make_unique<sim>(core);
+    choice.made = std::make_unique<sim>(core, core.simulated_sockets);
     return choice;
 }
 

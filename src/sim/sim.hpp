@@ -16,6 +16,9 @@ struct sim_socket : socket_state {
     std::shared_ptr<sim_end> end;  // a stream's
     sim_door door;                 // a listener's
     listener_half listening;
+    listener_half* as_listener() noexcept override {
+        return kind.role == socket_role::listener ? &listening : nullptr;
+    }
 };
 
 // A network of this loop alone, with a virtual clock: listeners and clients live on the same loop.
@@ -26,7 +29,8 @@ struct sim_socket : socket_state {
 // error too: a virtual clock cannot sleep.
 class sim final : public backend {
 public:
-    explicit sim(loop_core& core) noexcept : core_(core) {}
+    // `most` sockets at once; 0: any number.
+    sim(loop_core& core, std::size_t most) noexcept : core_(core), most_(most) {}
     ~sim() override;
 
     [[nodiscard]] socket_state* open(socket_kind kind, std::error_code& error) override;
@@ -49,10 +53,18 @@ private:
     void visit(const std::shared_ptr<sim_end>& end, completions& finished);
     void answer(const std::shared_ptr<sim_end>& end, completions& finished);
     void keep_house() noexcept;
+    // There is no descriptor for one more.
+    [[nodiscard]] bool exhausted() const noexcept {
+        return most_ != 0 && open_ + network_.loose() >= most_;
+    }
+    [[nodiscard]] bool refuse(operation& op, sim_socket& door);
+    void serve_door(sim_socket& door, completions& finished);
 
     loop_core& core_;
     sim_network network_;
     std::vector<sim_socket*> closed_;
+    const std::size_t most_;
+    std::size_t open_ = 0;
     std::atomic<bool> woken_{false};
 };
 

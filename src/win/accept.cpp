@@ -38,6 +38,7 @@ int post(standing_accept& slot, listener_state& state) noexcept {
     const int raw = done != FALSE ? 0 : sys::WSAGetLastError();
     if (outcome_of(raw, state.skips) == call::pending) {
         ++state.posted;
+        ++state.counts.standing;
         return 0;
     }
     close_handle(slot.accepted);
@@ -58,7 +59,7 @@ int refill(listener_state& state) noexcept {
         }
         int raw = post(slot, state);
         while (is_of_client(raw) && --dead_clients > 0) {
-            ++state.absorbed;
+            ++state.counts.absorbed;
             raw = post(slot, state);
         }
         if (raw != 0) {
@@ -124,7 +125,7 @@ int open_inbound(listener_state& state) noexcept {
 }
 
 progress start_accept(operation& op, listener_state& state) noexcept {
-    if (state.inbound.size() > 0) {
+    if (state.inbound.size() > 0 && state.reading.empty()) {
         state.core->give(op, state.inbound.take());
         return progress::done;
     }
@@ -140,6 +141,7 @@ progress start_accept(operation& op, listener_state& state) noexcept {
 void finish_standing(standing_accept& slot, completions& finished) {
     listener_state& state = *slot.owner;
     --state.posted;
+    --state.counts.standing;
     const SOCKET socket = slot.accepted;
     loose_socket arrived;
     if (code_of(slot.overlapped) == 0 && !state.closed) {
@@ -148,7 +150,7 @@ void finish_standing(standing_accept& slot, completions& finished) {
     slot.accepted = INVALID_SOCKET;
     if (arrived.methods == nullptr) {  // costs this one socket (R30, R34)
         socket_methods.close(socket);
-        ++state.absorbed;
+        state.counts.absorbed += state.closed ? 0 : 1;
         return;
     }
     state.came = true;
@@ -169,10 +171,11 @@ bool restock(listener_state& state, completions& finished) {
     if (!ends_accepts(state, raw)) {
         return raw == 0;
     }
-    while (operation* op = state.reading.front()) {
-        state.reading.remove(*op);
-        static_cast<void>(settle_failure(*op, raw));
-        finished.push(*op);
+    while (!state.reading.empty() && !is_paused(state.reading)) {
+        operation& op = *state.reading.front();
+        state.reading.remove(op);
+        static_cast<void>(settle_failure(op, raw));
+        finished.push(op);
     }
     return false;
 }

@@ -31,6 +31,9 @@ int native_backlog(int asked) noexcept {
 
 int listen_handle(SOCKET socket, const endpoint& where,
                   const tcp::listen_options& options) noexcept {
+    if (options.reuse_port) {
+        return WSAEOPNOTSUPP;
+    }
     if (where.family() == address_family::ipv6) {
         const int only = options.dual_stack ? 0 : 1;  // R49
         if (const int failed = set_option(socket, socket_option::v6_only, only)) {

@@ -21,10 +21,6 @@ HANDLE as_handle(SOCKET socket) noexcept { return reinterpret_cast<HANDLE>(socke
 
 iocp_state& state_of(const operation& op) noexcept { return static_cast<iocp_state&>(*op.state); }
 
-operation_queue& queue_of(const operation& op) noexcept {
-    return uses_writing(op.what) ? op.state->writing : op.state->reading;
-}
-
 // Nothing in the kernel speaks of it any more.
 bool is_idle(const iocp_state& state) noexcept {
     return state.reading.empty() && state.writing.empty() &&

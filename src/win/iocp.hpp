@@ -49,7 +49,6 @@ struct listener_state final : iocp_state, listener_half {
     std::unique_ptr<standing_accept[]> standing;  // as many as the pool's ceiling
     accept_pool pool;
     std::size_t posted = 0;
-    std::uint64_t absorbed = 0;  // failures of one client each
     tcp::listen_options options;
 
     // In the batch that is being taken: somebody came, and for one of them somebody waited.
@@ -60,6 +59,8 @@ struct listener_state final : iocp_state, listener_half {
     listener_state* next_listed = nullptr;
     time_point not_before = time_point::min();
     std::chrono::nanoseconds delay = std::chrono::milliseconds(5);
+
+    listener_half* as_listener() noexcept override { return this; }
 };
 
 class iocp final : public backend {

@@ -132,6 +132,11 @@ THOLE_TEST("names of backends are read and printed", "[backend]") {
 
 namespace {
 
+task<std::error_code> error_of_accept(tcp::listener& door) {
+    const auto got = co_await door.accept();
+    co_return got.error();
+}
+
 task<std::error_code> error_of_connect(loop& on, endpoint where) {
     const auto made = co_await tcp::connect(on, where);
     co_return made.error();
@@ -145,6 +150,8 @@ THOLE_TEST("R73 select refuses a descriptor that FD_SETSIZE cannot hold", "[back
     }
     scene in;
     tcp::listener door = open_door(in.on);
+    tcp::listener reporting = open_door(in.on, address_family::ipv4,
+                                        {.when_exhausted = tcp::exhaustion_policy::report});
     pair both = run(in.on, connected(in.on, door));
     {
         const raw::held_descriptors many(1024);
@@ -156,6 +163,11 @@ THOLE_TEST("R73 select refuses a descriptor that FD_SETSIZE cannot hold", "[back
         if (!crowded) {
             CHECK_FALSE(crowded.backend().reason.empty());
         }
+        // A client's number is known when it was taken.
+        raw::socket client = raw::socket::connect(*reporting.local());
+        CHECK(run(in.on, error_of_accept(reporting)) == std::errc::too_many_files_open);
+        CHECK(client.receive(1).how == raw::ending::reset);
+        CHECK(reporting.counters().shed == 1);
         run(in.on, send(both.here, "old ones go on"));
         run(in.on, expect(both.there, "old ones go on"));
     }

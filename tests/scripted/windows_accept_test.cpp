@@ -172,7 +172,7 @@ THOLE_TEST("R30: the same in the packet", "[scripted]") {
     }
 }
 
-THOLE_TEST("R39: no resources for the next accept: told once, and the listener recovers",
+THOLE_TEST("R39: no resources for the next accept: it waits, and the listener recovers unaided",
            "[scripted]") {
     for (const int raw : {WSAEMFILE, WSAENOBUFS}) {
         CAPTURE(raw);
@@ -182,6 +182,33 @@ THOLE_TEST("R39: no resources for the next accept: told once, and the listener r
                                     .forever()
                                     .gives(static_cast<std::intptr_t>(INVALID_SOCKET), raw);
         tcp::listener door = open_door(r.on);
+        made got;
+        accepting op{{&got}};
+        op.start(door, within(5s));
+        REQUIRE(r.on.run_for(50ms));
+        CHECK(op.pending());
+        CHECK(door.counters().pauses > 1);
+        CHECK(failing.used() <= 16);  // after 5, 10, 20, 40 ms, the accept and the pool
+        failing.times(0);
+        raw::socket client = raw::socket::connect(door.local().value());
+        REQUIRE(r.on.run());
+        REQUIRE(got.seen.size() == 1);
+        REQUIRE(got.seen[0]);
+        CHECK(r.run(echoes(*got.seen[0], client)));
+        serve(r, door, 6);
+    }
+}
+
+THOLE_TEST("R39: a listener that reports tells it, and recovers", "[scripted]") {
+    for (const int raw : {WSAEMFILE, WSAENOBUFS}) {
+        CAPTURE(raw);
+        rig r(backend_kind::iocp);
+        script::rule& failing = script::on("WSASocketW")
+                                    .from(1)
+                                    .forever()
+                                    .gives(static_cast<std::intptr_t>(INVALID_SOCKET), raw);
+        tcp::listener door = open_door(r.on, address_family::ipv4,
+                                       {.when_exhausted = tcp::exhaustion_policy::report});
         auto none = r.on.block_on(next(door));
         CHECK_FALSE(none);
         CHECK((none.error() == std::errc::too_many_files_open ||

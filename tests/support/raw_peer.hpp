@@ -94,6 +94,21 @@ private:
     std::vector<int> held_;
 };
 
+// From now on this process can open no descriptor, but for those that are given free. POSIX;
+// elsewhere nothing happens.
+class no_descriptors {
+public:
+    no_descriptors();
+    no_descriptors(const no_descriptors&) = delete;
+    no_descriptors& operator=(const no_descriptors&) = delete;
+    ~no_descriptors();
+    void give(std::size_t count);
+
+private:
+    std::vector<int> held_;
+    std::size_t limit_ = 0;
+};
+
 // Null removes it.
 void set_environment(const char* name, const char* value);
 

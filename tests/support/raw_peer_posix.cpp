@@ -322,6 +322,38 @@ held_descriptors::~held_descriptors() {
     }
 }
 
+// The lowest number that is free becomes the limit: what is free again below it can be had.
+no_descriptors::no_descriptors() {
+    constexpr std::size_t most = 8;
+    rlimit limit{};
+    ::getrlimit(RLIMIT_NOFILE, &limit);
+    limit_ = limit.rlim_cur;
+    for (std::size_t i = 0; i <= most; ++i) {
+        held_.push_back(::open("/dev/null", O_RDONLY | O_CLOEXEC));
+        if (held_.back() < 0) {
+            refuse("open");
+        }
+    }
+    limit.rlim_cur = static_cast<rlim_t>(held_.back());
+    ::close(held_.back());
+    held_.pop_back();
+    if (::setrlimit(RLIMIT_NOFILE, &limit) != 0) {
+        refuse("setrlimit");
+    }
+}
+
+no_descriptors::~no_descriptors() {
+    give(held_.size());
+    (void)lift_handle_limit(limit_);
+}
+
+void no_descriptors::give(std::size_t count) {
+    for (; count > 0; --count) {
+        ::close(held_.back());
+        held_.pop_back();
+    }
+}
+
 void set_environment(const char* name, const char* value) {
     if (value != nullptr) {
         ::setenv(name, value, 1);

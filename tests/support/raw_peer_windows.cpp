@@ -261,6 +261,10 @@ std::size_t lift_handle_limit(std::size_t wanted) { return wanted; }
 held_descriptors::held_descriptors(int) {}
 held_descriptors::~held_descriptors() = default;
 
+no_descriptors::no_descriptors() = default;
+no_descriptors::~no_descriptors() = default;
+void no_descriptors::give(std::size_t /*count*/) {}
+
 void set_environment(const char* name, const char* value) {
     ::_putenv_s(name, value != nullptr ? value : "");
     ::SetEnvironmentVariableA(name, value);
