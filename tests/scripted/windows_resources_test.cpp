@@ -67,7 +67,7 @@ THOLE_TEST("R28: a connect for which there is no port says so", "[scripted]") {
     rig r(backend_kind::iocp);
     raw::socket door = raw::socket::bind(address_family::ipv4, 5);
     script::on("ConnectEx").gives(FALSE, WSAENOBUFS);
-    const auto made = r.run([](loop& on, endpoint to) -> task<result<tcp::socket>> {
+    const auto made = r.on.block_on([](loop& on, endpoint to) -> task<result<tcp::socket>> {
         co_return co_await tcp::connect(on, to, within(5s));
     }(r.on, door.local()));
     CHECK(made.error() == std::errc::address_not_available);
