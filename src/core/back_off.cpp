@@ -142,6 +142,7 @@ bool loop_core::backs_off(operation& op) noexcept {
     }
     queue.push_front(op);
     mark_waiting(*this, *op.state, uses_writing(op.what));
+    loop_watch::tell(scarcity);
     return true;
 }
 
