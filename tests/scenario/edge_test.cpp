@@ -172,7 +172,7 @@ task<> tick(loop& on, taker& busy, std::size_t& worst, std::size_t& left) {
 
 task<> all_beside(loop& on, tcp::socket& busy_one, taker& busy, std::size_t& worst_ping,
                   std::size_t& worst_tick) {
-    constexpr std::size_t clients = 100;
+    const std::size_t clients = rounds() / 20;  // a hundred natively
     tcp::listener door = open_door(on);
     std::deque<pair> pairs;
     for (std::size_t i = 0; i < clients; ++i) {
