@@ -15,6 +15,8 @@ using namespace thole::test;
 using script::call;
 using script::count;
 
+constexpr DWORD no_resources_status = 0xC000009A;  // STATUS_INSUFFICIENT_RESOURCES
+
 // A connection from this side to one outside of the script.
 struct line {
     explicit line(rig& r) : door(raw::socket::bind(address_family::ipv4, 5)) {
@@ -60,6 +62,114 @@ THOLE_TEST("R26: whatever waits to read, the system holds none of its memory", "
         CHECK((!is_overlapped(one) || one.most == 0));
     }
     CHECK(waited >= 3);
+}
+
+// Five times no resources, of either kind: backpressure, and no end of the connection.
+THOLE_TEST("R28: a receive for which the system has nothing left waits, and goes on",
+           "[scripted]") {
+    for (const int raw : {WSAENOBUFS, int{ERROR_NO_SYSTEM_RESOURCES}}) {
+        for (const bool overlapped : {true, false}) {
+            CAPTURE(raw, overlapped);
+            rig r(backend_kind::iocp);
+            line l(r);
+            script::rule& failing =
+                script::on("WSARecv")
+                    .when([=](const call& c) { return is_overlapped(c) == overlapped; })
+                    .times(5)
+                    .gives(SOCKET_ERROR, raw);
+            l.peer.send("thole");
+            const auto got = r.run([](tcp::socket& from) -> task<transfer> {
+                std::byte word[5];
+                co_return co_await from.read_exactly(word, within(20s));
+            }(l.here));
+            CHECK(got.error == std::error_code{});
+            CHECK(got.count == 5);
+            CHECK(failing.used() == 5);
+            CHECK(r.run(echoes(l.here, l.peer)));
+            l.peer = raw::socket();
+            const auto end = r.run([](tcp::socket& from) -> task<std::error_code> {
+                std::byte byte[1];
+                const auto read = co_await from.read(byte, within(5s));
+                co_return read.error();
+            }(l.here));
+            CHECK(end == errc::end_of_stream);  // nothing of the shortage is left
+        }
+    }
+}
+
+THOLE_TEST("R28: the same in the packet", "[scripted]") {
+    rig r(backend_kind::iocp);
+    line l(r);
+    int broken = 0;
+    script::on("GetQueuedCompletionStatusEx").forever().then([&](call& c) {
+        if (c.result == FALSE || broken == 5) {
+            return;
+        }
+        auto* packets = static_cast<OVERLAPPED_ENTRY*>(c.out);
+        const ULONG n = *reinterpret_cast<ULONG*>(c.code);
+        for (ULONG i = 0; i < n; ++i) {
+            if (packets[i].lpOverlapped != nullptr && broken < 5) {
+                packets[i].lpOverlapped->Internal = no_resources_status;
+                packets[i].lpOverlapped->InternalHigh = 0;
+                ++broken;
+            }
+        }
+    });
+    ends<result<std::size_t>> all;
+    callback<tcp::read_op, ends<result<std::size_t>>::add> reading{{&all}};
+    std::byte buffer[8];
+    reading.start(l.here, buffer, within(20s));
+    REQUIRE(r.on.run_for(5ms));
+    l.peer.send("thole");
+    REQUIRE(r.on.run());
+    REQUIRE(all.seen.size() == 1);
+    REQUIRE(all.seen[0].error() == std::error_code{});
+    CHECK(*all.seen[0] == 5);
+    CHECK(broken >= 1);
+}
+
+THOLE_TEST("R28: a send for which the system has nothing left waits, and all arrives",
+           "[scripted]") {
+    for (const int raw : {WSAENOBUFS, int{ERROR_NO_SYSTEM_RESOURCES}}) {
+        CAPTURE(raw);
+        rig r(backend_kind::iocp);
+        line l(r);
+        script::rule& failing = script::on("WSASend").times(5).gives(SOCKET_ERROR, raw);
+        const std::string text(3000, 't');
+        const auto sent = r.run([](tcp::socket& to, std::string_view what) -> task<transfer> {
+            co_return co_await to.write(bytes_of(what), within(20s));
+        }(l.here, text));
+        CHECK(sent.error == std::error_code{});
+        CHECK(sent.count == text.size());
+        CHECK(failing.used() == 5);
+        CHECK((l.peer.receive_all(text.size()).bytes == text));
+        CHECK(r.run(echoes(l.here, l.peer)));
+    }
+}
+
+THOLE_TEST("R28, R39: an accept for which the system has nothing left waits, and is served",
+           "[scripted]") {
+    for (const char* name : {"AcceptEx", "WSASocketW"}) {
+        for (const int raw : {WSAENOBUFS, int{ERROR_NO_SYSTEM_RESOURCES}, WSAEMFILE}) {
+            CAPTURE(name, raw);
+            rig r(backend_kind::iocp);
+            const bool fails_open = name == std::string_view("WSASocketW");
+            // The listener's own socket is made; what stands for it is not.
+            script::rule& failing =
+                script::on(name)
+                    .from(fails_open ? 1 : 0)
+                    .times(5)
+                    .gives(fails_open ? static_cast<std::intptr_t>(INVALID_SOCKET) : FALSE, raw);
+            tcp::listener door = open_door(r.on);
+            raw::socket client = raw::socket::connect(door.local().value());
+            auto got = r.on.block_on([](tcp::listener& from) -> task<result<tcp::socket>> {
+                co_return co_await from.accept(within(20s));
+            }(door));
+            REQUIRE(got.error() == std::error_code{});
+            CHECK(r.run(echoes(*got, client)));
+            CHECK(failing.used() == 5);
+        }
+    }
 }
 
 // There it means that no local port is left.
