@@ -82,6 +82,7 @@ struct server_counters {
     std::uint64_t accepted = 0;  ///< connections that were taken
     std::uint64_t absorbed = 0;  ///< clients whose own failure ended them before
     std::uint64_t shed = 0;      ///< clients that were reset as there was nothing left for them
+    std::uint64_t pauses = 0;    ///< how often accepting had to wait for a resource
     std::size_t active = 0;      ///< connections whose handler runs
     std::size_t closing = 0;     ///< connections whose handler has ended, on their way out
     std::size_t standing = 0;    ///< accepts that stand ready

@@ -21,6 +21,16 @@ server_core::server_core(loop& its, any_handler& serving, const serve_options& w
 
 server_core::~server_core() { handler.destroy(handler); }
 
+namespace {
+
+void add_up(server_counters& all, const tcp::listener_counters& one) noexcept {
+    all.absorbed += one.absorbed;
+    all.shed += one.shed;
+    all.pauses += one.pauses;
+}
+
+}  // namespace
+
 // ---- Listeners.
 
 result<void> server_core::add(tcp::listener&& door) noexcept {
@@ -100,14 +110,20 @@ void server_core::stop_accepting() noexcept {
     for (acceptor* door = doors; door != nullptr;) {
         acceptor& each = *std::exchange(door, door->next);
         each.early.abort();  // as the system does with those in its own queue
-        each.door.close();
+        close_door(each);
         if (!each.asking) {
             remove(each);
         }
     }
 }
 
+void server_core::close_door(acceptor& door) noexcept {
+    add_up(totals, door.door.counters());  // nothing, where it is closed
+    door.door.close();
+}
+
 void server_core::remove(acceptor& door) noexcept {
+    close_door(door);
     acceptor** at = &doors;
     while (*at != &door) {
         at = &(*at)->next;
@@ -201,7 +217,9 @@ server_counters server_core::count() const noexcept {
     now.active = connections - closing;
     now.closing = closing;
     for (const acceptor* door = doors; door != nullptr; door = door->next) {
-        now.standing += door->asking ? 1 : 0;
+        const tcp::listener_counters its = door->door.counters();
+        add_up(now, its);
+        now.standing += its.standing;
     }
     return now;
 }

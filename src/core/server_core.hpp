@@ -135,6 +135,7 @@ struct server_core {
     void admit() noexcept;
     void go_on(acceptor& door) noexcept;
     void stop_accepting() noexcept;
+    void close_door(acceptor& door) noexcept;
     void remove(acceptor& door) noexcept;
     void left(hosted& one) noexcept;
     void look_whether_empty() noexcept;
