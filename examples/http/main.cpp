@@ -9,6 +9,7 @@
 
 #include "request.hpp"
 #include "shared/command_line.hpp"
+#include "shared/life.hpp"
 #include "site.hpp"
 
 using namespace thole;
@@ -16,37 +17,43 @@ using namespace std::chrono_literals;
 
 namespace {
 
+using step = http::request_reader::step;
+
 // All of one answer; false where the connection is not to be used again.
 task<bool> send(tcp::socket& to, http::answer& reply, std::span<std::byte> buffer) {
     while (const std::size_t n = reply.fill(buffer)) {
-        const transfer sent = co_await to.write(buffer.first(n), within(30s));
+        const transfer sent = co_await to.write(buffer.first(n));
         if (!sent) co_return false;
     }
-    if (reply.broken()) to.abort();
+    if (reply.broken()) to.abort();  // only a reset can tell: the length was promised
     co_return !reply.broken() && reply.keep_alive();
 }
 
-task<> converse(http::site& files, tcp::socket client) {
+// One client, for as long as its connection is kept. A read or write without a deadline has the
+// server's idle time. When this returns the connection is closed gracefully: a client that still
+// uploads gets to read why it was refused.
+task<> converse(loop& on, http::site& files, connection& with) {
     http::request_reader requests;
     std::byte buffer[16384];
     for (bool more = true; more;) {
-        const auto step = requests.next();
-        if (step == http::request_reader::step::more) {
-            const auto n = co_await client.read(requests.space(), within(30s));
+        // A drain lets go who has asked for nothing, and waits for a request that has begun. That
+        // one has its time as a whole, so that nobody keeps us by a byte now and then.
+        connection::busy_mark busy;
+        deadline whole = never;
+        step next = requests.next();
+        while (next == step::more) {
+            if (requests.begun() && whole == never) {
+                busy = with.busy();
+                whole = at(on.now() + 20s);
+            }
+            const auto n = co_await with.socket().read(requests.space(), whole);
             if (!n) co_return;
             requests.took(*n);
-            continue;
+            next = requests.next();
         }
-        http::answer reply = step == http::request_reader::step::request
-                                 ? files.reply(requests.get())
-                                 : files.refuse(requests.status());
-        more = co_await send(client, reply, buffer);
-    }
-}
-
-task<> serve(loop& on, tcp::listener door, http::site& files) {
-    while (auto client = co_await door.accept()) {
-        on.spawn(converse(files, std::move(*client)));
+        http::answer reply = next == step::request ? files.reply(requests.get(), !with.draining())
+                                                   : files.refuse(requests.status());
+        more = co_await send(with.socket(), reply, buffer);
     }
 }
 
@@ -63,17 +70,13 @@ int main(int count, char** words) {
     if (const auto code = line.read(count, words)) return *code;
     try {
         http::site files(root);
-        loop on({.backend = parse_backend(backend).value_or(backend_kind::automatic)});
-        const endpoint where = endpoint::parse(address).value_or(endpoint());
-        auto door = tcp::listener::open(on, where);
-        if (!door) {
-            std::fprintf(stderr, "%s\n", describe("listen", where, door.error()).c_str());
-            return 1;
-        }
-        std::printf("http://%s/ serves %s (%s)\n", door->local()->to_string().c_str(),
-                    files.root().string().c_str(), std::string(on.backend().name).c_str());
-        std::fflush(stdout);
-        return on.block_on(serve(on, std::move(*door), files)) ? 0 : 1;
+        loop on(examples::on_backend(backend));
+        auto door = examples::listen(on, address);
+        if (!door) return 1;
+        server all =
+            serve(on, std::move(*door), [&](connection& with) { return converse(on, files, with); },
+                  {.idle = 30s});
+        return examples::run_until_interrupted(on, all);
     } catch (const std::filesystem::filesystem_error& why) {
         std::fprintf(stderr, "%s\n", why.what());
         return 1;

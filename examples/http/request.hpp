@@ -43,6 +43,8 @@ public:
     void took(std::size_t count) { end_ += count; }
     [[nodiscard]] const request& get() const { return request_; }
     [[nodiscard]] int status() const { return status_; }
+    // Some of a request has come, and not all.
+    [[nodiscard]] bool begun() const { return end_ != begin_ || skip_ != 0; }
 
 private:
     [[nodiscard]] std::string_view unread() const {

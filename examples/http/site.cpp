@@ -118,7 +118,7 @@ int site::find(std::string_view path, fs::path& found) const {
     return is_within(root_, found) && fs::is_regular_file(found, error) ? 0 : 403;
 }
 
-answer site::reply(const request& asked) {
+answer site::reply(const request& asked, bool may_keep) {
     fs::path file;
     answer made;
     int status = 404;
@@ -133,9 +133,10 @@ answer site::reply(const request& asked) {
         made.file_.pubsetbuf(nullptr, 0);
         if (made.file_.open(file, std::ios::in | std::ios::binary) == nullptr) status = 403;
     }
-    if (status != 0) return plain(status, asked.keep_alive, asked.how == method::get);
+    const bool keep_alive = asked.keep_alive && may_keep;
+    if (status != 0) return plain(status, keep_alive, asked.how == method::get);
     made.status_ = 200;
-    made.keep_alive_ = asked.keep_alive;
+    made.keep_alive_ = keep_alive;
     made.left_ = asked.how == method::get ? size : 0;
     write_head(made, type_of(file), size);
     return made;

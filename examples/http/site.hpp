@@ -45,8 +45,9 @@ public:
     explicit site(const std::filesystem::path& root);
 
     [[nodiscard]] const std::filesystem::path& root() const { return root_; }
-    // The file, or 403 (outside of the root, no ordinary file, not readable) or 404.
-    [[nodiscard]] answer reply(const request& asked);
+    // The file, or 403 (outside of the root, no ordinary file, not readable) or 404. Without
+    // `may_keep` the answer says that the connection will be closed.
+    [[nodiscard]] answer reply(const request& asked, bool may_keep = true);
     // For what was no request.
     [[nodiscard]] answer refuse(int status);
 

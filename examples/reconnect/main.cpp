@@ -9,6 +9,7 @@
 
 #include "back_off.hpp"
 #include "shared/command_line.hpp"
+#include "shared/life.hpp"
 
 using namespace thole;
 using namespace std::chrono_literals;
@@ -82,7 +83,7 @@ int main(int count, char** words) {
     line.option("--backend", with.backend, "epoll, io_uring, select, iocp");
     if (const auto code = line.read(count, words)) return *code;
 
-    loop on({.backend = parse_backend(with.backend).value_or(backend_kind::automatic)});
+    loop on(examples::on_backend(with.backend));
     if (!on) {
         std::fprintf(stderr, "%s\n", on.backend().reason.c_str());
         return 1;

@@ -112,8 +112,7 @@ int main(int count, char** words) {
     http::site files(words[2]);
     net::io_context on(1);
     tcp::acceptor door(on, tcp::endpoint(net::ip::address_v4::loopback(), 0));
-    std::printf("http://127.0.0.1:%u/ serves %s (asio)\n", unsigned{door.local_endpoint().port()},
-                words[2]);
+    std::printf("listening on 127.0.0.1:%u (asio)\n", unsigned{door.local_endpoint().port()});
     std::fflush(stdout);
     net::co_spawn(on, serve(on, door, files), net::detached);
     on.run();

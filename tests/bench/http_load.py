@@ -42,11 +42,11 @@ def run_wrk(url, given):
 
 
 def measure(server, given):
-    url = re.search(r'http://\S+/', server.stdout.readline().decode())
-    if not url:
+    said = re.match(r'listening on (\S+)', server.stdout.readline().decode())
+    if not said:
         raise SystemExit('the server does not say where it is')
     begun = process_clock(server.pid)
-    requests, seconds = run_wrk(url[0] + 'file', given)
+    requests, seconds = run_wrk(f'http://{said[1]}/file', given)
     cpu = process_clock(server.pid) - begun
     status = pathlib.Path(f'/proc/{server.pid}/status').read_text(encoding='utf-8')
     peak = re.search(r'VmHWM:\s+(\d+)', status)

@@ -10,8 +10,8 @@ using namespace thole::test;
 
 namespace {
 
-// Under Wine a connection costs half a millisecond of its one server process.
-std::size_t how_many_resets() { return on_iocp() ? 2'000 : 10'000; }
+// Under Wine a connection costs milliseconds of its one server process.
+std::size_t how_many_resets() { return on_iocp() ? 1'000 : 10'000; }
 constexpr std::size_t wave = 500;
 constexpr std::size_t honest_ones = 100;
 constexpr std::size_t rounds_each = 10;  // on one connection
@@ -106,7 +106,8 @@ THOLE_TEST("AC10 R30 clients that connect and reset do not disturb the others", 
     CHECK(of.connections >= honest_ones);
     CHECK(of.answers >= honest_ones * rounds_each);
     CHECK(of.slowest < 5s);
-    CHECK(accepted >= resets);
+    // Linux gives each of them to accept(); on Windows those whose reset came first are absorbed.
+    CHECK(accepted >= of.connections + (on_iocp() ? 0 : resets));
     CHECK(in_state(close_wait, where.port()) == 0);
     std::printf("%zu resets, %zu honest connections, the slowest answer after %.1f ms\n",
                 accepted - of.connections, of.connections,

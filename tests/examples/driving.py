@@ -45,12 +45,18 @@ def run(*line, **more):
                           timeout=PATIENCE, check=False, **more)
 
 
+def default_signals():
+    """What a shell runs in the background ignores SIGINT, and so would its children."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 class Example:
     """The example as a process. What it says is gathered by a thread, line by line."""
 
     def __init__(self, *words):
         self.process = subprocess.Popen([*COMMAND, *words], stdin=subprocess.DEVNULL,
-                                        stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+                                        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                                        preexec_fn=default_signals)
         self.lines = []
         self.reader = threading.Thread(target=self.gather, daemon=True)
         self.reader.start()
@@ -83,11 +89,11 @@ class Example:
         return found
 
     def send(self, number):
+        """A signal. Wine makes a CTRL_C_EVENT of SIGINT."""
         self.process.send_signal(number)
 
-    def interrupt(self):
-        """Ctrl-C; the exit code. Wine makes a CTRL_C_EVENT of this signal."""
-        self.send(signal.SIGINT)
+    def end(self):
+        """The exit code, when it has come."""
         code = self.process.wait(PATIENCE)
         self.reader.join(PATIENCE)
         return code
@@ -97,15 +103,29 @@ STATES = {1: 'ESTABLISHED', 4: 'FIN_WAIT1', 5: 'FIN_WAIT2', 6: 'TIME_WAIT', 8: '
           9: 'LAST_ACK', 10: 'LISTEN', 11: 'CLOSING'}
 
 
-def sockets(port):
-    """[(state, whether `port` is its own end)] of all sockets that have that port at one end."""
-    found = []
+def table(port):
+    """The lines of all sockets that have that port at one end: (words, own port)."""
     for line in pathlib.Path('/proc/net/tcp').read_text(encoding='ascii').splitlines()[1:]:
         words = line.split()
         own, other = (int(name.split(':')[1], 16) for name in words[1:3])
         if port in (own, other):
-            found.append((STATES.get(int(words[3], 16), words[3]), own == port))
-    return found
+            yield words, own
+
+
+def sockets(port):
+    """[(state, whether `port` is its own end)] of all sockets with that port."""
+    return [(STATES.get(int(words[3], 16), words[3]), own == port) for words, own in table(port)]
+
+
+def unread(port):
+    """How many bytes have come for the connections of a server that it has not read."""
+    return sum(int(words[4].split(':')[1], 16) for words, own in table(port)
+               if own == port and int(words[3], 16) == 1)
+
+
+def at_rest(port):
+    """Nobody has anything to do for that port: what there is listens, or only waits (TIME_WAIT)."""
+    return not {state for state, _ in sockets(port)} - {'LISTEN', 'TIME_WAIT'}
 
 
 class Server:

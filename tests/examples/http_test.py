@@ -2,13 +2,14 @@
 """The http example with curl and wrk."""
 import os
 import pathlib
+import signal
 import socket
 import sys
 import tempfile
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
-from driving import WINDOWS, Example, needs, per_backend, run  # noqa
+from driving import WINDOWS, Example, needs, per_backend, run, unread, until  # noqa
 
 
 def setUpModule():
@@ -35,8 +36,8 @@ class HttpCases:
         self.http = Example('--root', str(self.root), '--listen', '127.0.0.1:0',
                             '--backend', self.backend)
         self.addCleanup(self.http.__exit__)
-        found = self.http.saying(r'(http://127\.0\.0\.1:(\d+)/) serves .*\((\w+)\)$')
-        self.url, self.port = found[1], int(found[2])
+        found = self.http.saying(r'^listening on (127\.0\.0\.1:(\d+)) \((\w+)\)$')
+        self.url, self.port = f'http://{found[1]}/', int(found[2])
         self.assertEqual(found[3], self.backend)
 
     def curl(self, *words):
@@ -115,6 +116,31 @@ class HttpCases:
             for i in range(len(one)):
                 client.sendall(one[i:i + 1])
             self.assertTrue(client.recv(65536).startswith(b'HTTP/1.1 200 OK\r\n'))
+
+    @needs('curl')
+    def test_an_interrupt_ends_the_idle_and_waits_for_the_busy(self):
+        idle = socket.create_connection(('127.0.0.1', self.port), 30)
+        busy = socket.create_connection(('127.0.0.1', self.port), 30)
+        with idle, busy:
+            for each in (idle, busy):
+                each.sendall(b'GET /empty HTTP/1.1\r\nHost: a\r\n\r\n')
+                self.assertIn(b'Connection: keep-alive', each.recv(4096))
+            busy.sendall(b'GET /large HTTP/1.1\r\nHo')  # half of a request: it has begun
+            until(lambda: unread(self.port) == 0, 'it was read')
+            self.http.send(signal.SIGINT)
+            self.http.saying('^draining')
+            self.assertEqual(idle.recv(1), b'')
+            idle.close()
+            busy.sendall(b'st: a\r\n\r\n')
+            got = b''
+            while piece := busy.recv(65536):
+                got += piece
+            head, _, body = got.partition(b'\r\n\r\n')
+            self.assertIn(b'Connection: close', head)
+            self.assertEqual(body, (self.root / 'large').read_bytes())
+            busy.close()
+            self.assertEqual(self.http.end(), 0)
+        self.assertIn('drained: 1 idle, 1 finished, 0 aborted', self.http.lines)
 
     @needs('wrk')
     def test_wrk_sees_no_error(self):

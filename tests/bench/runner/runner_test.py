@@ -337,6 +337,15 @@ class Running(unittest.TestCase):
         self.assertIn('s.style=callback n=1 wrap=strace -f', words['words'])
         self.assertIn(f'peer={self.bench.folder / "peer_x"} name=peer_x', words['words'])
 
+    def test_servers_of_files_are_for_http_alone(self):
+        for peer in peers.ALL:
+            of_files = peer.name.startswith('http_')
+            self.assertEqual((peer.takes('http'), peer.takes('echo')), (of_files, not of_files))
+        words = self.bench.command(peers.http('x', 'epoll'), 'http', ['size=1'])
+        self.assertEqual(words[2:], ['http', f'peer={self.bench.folder / "../../examples/http"}',
+                                     'name=x', 's.--listen=127.0.0.1:0', 's.--backend=epoll',
+                                     'size=1'])
+
     def test_lacking_and_failing_differ(self):
         with self.assertRaises(peers.Lacking):
             self.bench.run(self.program('peer_x', 'exit 3'), 'post', [])
