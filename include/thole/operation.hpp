@@ -33,6 +33,7 @@ enum class verb : std::uint8_t {
     connect,            ///< tcp::connect
     accept,             ///< listener::accept
     accept_detached,    ///< listener::accept_detached
+    closed,             ///< socket::closed: the peer has finished
     wait_readable,      ///< socket::wait_readable
     peek,               ///< socket::peek: some bytes, which stay
     receive,            ///< socket::receive: some bytes, in a buffer that is lent

@@ -61,12 +61,13 @@ using write_op = transfer_op<verb::write, transfer, const std::byte>;
 /// The operation behind socket::write_some().
 using write_some_op = transfer_op<verb::write_some, result<std::size_t>, const std::byte>;
 
-/// The operation behind socket::wait_readable().
-class wait_readable_op : public operation {
+/// A wait that takes nothing.
+template <verb V>
+class wait_op : public operation {
 public:
     using result_type = result<void>;
-    wait_readable_op() noexcept = default;
-    wait_readable_op(socket& on, deadline until) noexcept { prepare(on, until); }
+    wait_op() noexcept = default;
+    wait_op(socket& on, deadline until) noexcept { prepare(on, until); }
     void prepare(socket& on, deadline until = {}) noexcept;
     [[nodiscard]] result<void> take() noexcept {
         if (error != 0) {
@@ -75,5 +76,10 @@ public:
         return {};
     }
 };
+
+/// The operation behind socket::wait_readable().
+using wait_readable_op = wait_op<verb::wait_readable>;
+/// The operation behind socket::closed().
+using closed_op = wait_op<verb::closed>;
 
 }  // namespace thole::tcp

@@ -50,7 +50,7 @@ inline constexpr std::uint8_t expired = bound;  // connected: its default time e
 // then is its only neighbour.
 struct socket_state : socket_link {
     loop_core* core = nullptr;  // null: the loop is gone, the handle that is left frees the state
-    operation_queue reading;    // wait_readable, peek, receive, read, read_exactly, accept
+    operation_queue reading;    // closed, wait_readable, peek, receive, read, read_exactly, accept
     operation_queue writing;    // connect, write, write_some
     socket_kind kind;
     std::uint8_t times = 0;  // its default times' place in the loop's table; 0: it has none
@@ -282,11 +282,11 @@ void settle_code(operation& op, const std::error_code& failed) noexcept;
     return what == verb::read_exactly || what == verb::write || what == verb::connect;
 }
 [[nodiscard]] constexpr bool is_transfer(verb what) noexcept {
-    return what >= verb::wait_readable;  // the last in the list
+    return what >= verb::closed;  // the last in the list
 }
 // Stands with the reads, and takes nothing.
 [[nodiscard]] constexpr bool is_look(verb what) noexcept {
-    return what == verb::wait_readable || what == verb::peek;
+    return what == verb::wait_readable || what == verb::peek || what == verb::closed;
 }
 // Takes what there is, in one step.
 [[nodiscard]] constexpr bool takes_some(verb what) noexcept {

@@ -210,6 +210,9 @@ void close_gracefully_op::stepped(detail::runnable& self, turn) {
 void close_gracefully_op::took(step& read) noexcept {
     const std::error_code failed = read.outcome();
     const bool ours = failed.category() == category();
+    if (read.what == verb::read) {
+        report_.discarded += read.count;
+    }
     if (failed == errc::end_of_stream) {
         decide(close_end::peer_closed, {});
     } else if (failed && !ours) {
@@ -220,7 +223,7 @@ void close_gracefully_op::took(step& read) noexcept {
         decide(close_end::failed, failed);
     } else if (read.what == verb::wait_readable) {
         read_on(verb::read);
-    } else if (report_.discarded += read.count; report_.discarded > options_.most_discarded) {
+    } else if (report_.discarded > options_.most_discarded) {
         decide(close_end::limit, errc::limit_reached);
     } else {
         read_on(verb::wait_readable);

@@ -51,6 +51,8 @@ std::string_view to_string(verb what) noexcept {
     case verb::accept:
     case verb::accept_detached:
         return "accept";
+    case verb::closed:
+        return "closed";
     case verb::wait_readable:
         return "wait readable";
     case verb::peek:

@@ -22,10 +22,20 @@ private:
     void unwatch(reactor_state&) noexcept override {}
     void tell_again(reactor_state&) noexcept override {}
 
+    // Nothing but looking tells of an end behind unread bytes: they make it readable all the time.
+    static constexpr std::int64_t pace = 20'000'000;  // nanoseconds
+    [[nodiscard]] static bool must_look(const reactor_state& state) noexcept {
+        const operation* op = state.reading.front();
+        return op != nullptr && op->what == verb::closed && op->spent;
+    }
+
     [[nodiscard]] int ask(fd_set& readable, fd_set& writable, time_point until) noexcept;
+    [[nodiscard]] std::uint32_t seen(int fd, const fd_set& readable,
+                                     const fd_set& writable) noexcept;
     void expel(completions& finished);
 
     int top_ = 0;  // the highest descriptor of the last question
+    bool looks_ = false;
 };
 
 int select_reactor::ask(fd_set& readable, fd_set& writable, time_point until) noexcept {
@@ -33,6 +43,7 @@ int select_reactor::ask(fd_set& readable, fd_set& writable, time_point until) no
     FD_ZERO(&writable);
     FD_SET(waker(), &readable);
     top_ = waker();
+    looks_ = false;
     const int size = static_cast<int>(std::min<std::size_t>(states().size(), FD_SETSIZE));
     for (int fd = 0; fd < size; ++fd) {
         const reactor_state* state = states()[static_cast<std::size_t>(fd)].state;
@@ -40,8 +51,10 @@ int select_reactor::ask(fd_set& readable, fd_set& writable, time_point until) no
             continue;
         }
         // What waits for a buffer, or for the system, must not wake us for what it cannot take.
-        if (!state->reading.empty() && !state->reading.front()->starved &&
-            !state->reading.front()->paused) {
+        if (must_look(*state)) {
+            looks_ = true;
+        } else if (!state->reading.empty() && !state->reading.front()->starved &&
+                   !state->reading.front()->paused) {
             FD_SET(fd, &readable);
         }
         if (!state->writing.empty() && !state->writing.front()->paused) {
@@ -49,13 +62,24 @@ int select_reactor::ask(fd_set& readable, fd_set& writable, time_point until) no
         }
         top_ = std::max(top_, fd);
     }
-    if (until == time_point::max()) {
+    if (until == time_point::max() && !looks_) {
         return sys::pselect(top_ + 1, &readable, &writable, nullptr, nullptr, nullptr);
     }
-    const std::int64_t left = until == time_point::min() ? 0 : nanoseconds_until(until);
+    std::int64_t left = until == time_point::min() ? 0 : nanoseconds_until(until);
+    if (looks_) {
+        left = std::min(left, pace);
+    }
     const timespec time{static_cast<time_t>(left / 1'000'000'000),
                         static_cast<long>(left % 1'000'000'000)};
     return sys::pselect(top_ + 1, &readable, &writable, nullptr, &time, nullptr);
+}
+
+std::uint32_t select_reactor::seen(int fd, const fd_set& readable,
+                                   const fd_set& writable) noexcept {
+    const reactor_state* state = looks_ ? states()[static_cast<std::size_t>(fd)].state : nullptr;
+    const bool look = state != nullptr && must_look(*state);
+    return (FD_ISSET(fd, &readable) || look ? event::readable : 0U) |
+           (FD_ISSET(fd, &writable) ? event::writable : 0U);
 }
 
 std::error_code select_reactor::wait(time_point until, completions& finished) {
@@ -75,8 +99,7 @@ std::error_code select_reactor::wait(time_point until, completions& finished) {
     }
     const int top = top_;
     for (int fd = 0; fd <= top; ++fd) {
-        const std::uint32_t events = (FD_ISSET(fd, &readable) ? event::readable : 0U) |
-                                     (FD_ISSET(fd, &writable) ? event::writable : 0U);
+        const std::uint32_t events = seen(fd, readable, writable);
         if (events != 0 && fd != waker()) {
             ready(*states()[static_cast<std::size_t>(fd)].state, events | event::unsure, finished);
         }

@@ -57,6 +57,7 @@ using ::io_uring_ring_dontfork;
 #endif
 using ::clock_gettime;
 using ::fcntl;
+using ::poll;
 using ::pselect;
 
 // The process.

@@ -118,8 +118,22 @@ ssize_t glance(const operation& op, int fd) noexcept {
                        : sys::recv(fd, op.buffer, op.length, MSG_PEEK);
 }
 
+// Bytes may lie before the end, so that no read can tell of it (R61). They stay.
+progress look_for_end(operation& op, const reactor_state& state) noexcept {
+    pollfd asked{state.fd, POLLIN | POLLRDHUP, 0};
+    static_cast<void>(sys::poll(&asked, 1, 0));
+    if ((asked.revents & (POLLRDHUP | POLLHUP | POLLERR | POLLNVAL)) != 0) {
+        return done(op);
+    }
+    op.spent = (asked.revents & POLLIN) != 0;
+    return progress::wait_readable;
+}
+
 // peek and wait_readable. What is there stays there, so that the socket stays readable.
 progress look(operation& op, reactor_state& state) noexcept {
+    if (op.what == verb::closed) {
+        return look_for_end(op, state);
+    }
     const bool waits = op.what == verb::wait_readable;
     for (;;) {
         const ssize_t seen = glance(op, state.fd);

@@ -38,6 +38,11 @@ void prepare_transfer(operation& op, const uring_state& state, io_uring_sqe& req
         }
         return;
     }
+    if (op.what == verb::closed) {
+        io_uring_prep_poll_add(&request, state.fd,
+                               POLLRDHUP);  // and a reset, which is not asked for
+        return;
+    }
     const int flags = is_look(op.what) ? MSG_PEEK : 0;
     if (op.what == verb::wait_readable) {
         io_uring_prep_recv(&request, state.fd, &glance, 1, flags);
@@ -96,7 +101,7 @@ step finish_read(operation& op, uring_state& state, completion came) noexcept {
     if (came.result < 0) {
         return go_on_after(op, state, -came.result);
     }
-    if (op.what == verb::wait_readable) {
+    if (op.what == verb::wait_readable || op.what == verb::closed) {
         state.readable = true;
         settle_done(op);
         return step::done;

@@ -232,9 +232,9 @@ bool sim::refuse(operation& op, sim_socket& door) {
 // wait_readable and peek: nothing is taken.
 bool sim::look(operation& op) {
     sim_end& end = *socket_of(op).end;
-    if (op.what == verb::wait_readable) {
-        const bool idle = end.at == sim_end::phase::connected && end.inbox.size() == 0 &&
-                          !end.fin_came && !end.reset;
+    if (op.what != verb::peek) {
+        const bool idle = end.at == sim_end::phase::connected && !end.fin_came && !end.reset &&
+                          (op.what == verb::closed || end.inbox.size() == 0);
         if (!idle) {
             settle_done(op);
         }

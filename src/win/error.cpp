@@ -199,6 +199,7 @@ int decode(verb what, int raw) noexcept {
     switch (what) {
     case verb::connect:  // no local port is left (R28)
         return raw == WSAEADDRINUSE || raw == WSAENOBUFS ? WSAEADDRNOTAVAIL : raw;
+    case verb::closed:
     case verb::wait_readable:
     case verb::peek:
     case verb::receive:

@@ -15,6 +15,7 @@ namespace thole::detail {
 namespace {
 
 constexpr ULONG batch = 128;
+constexpr DWORD look_pace = 20;  // milliseconds
 constexpr std::int64_t second = 1'000'000'000;
 
 HANDLE as_handle(SOCKET socket) noexcept { return reinterpret_cast<HANDLE>(socket); }
@@ -211,11 +212,15 @@ bool iocp::submit(operation& op) {
         return true;
     }
     queue_of(op).push(op);
+    if (came == progress::in_line && op.what == verb::closed) {
+        look_later(op);
+    }
     return false;
 }
 
 bool iocp::cancel(operation& op) {
-    if (is_accept(op.what)) {  // no standing request is touched, so no client is lost
+    // No standing request is touched, so no client is lost.
+    if (is_accept(op.what) || looks_no_more(op)) {
         queue_of(op).remove(op);
         settle_aborted(op, ERROR_OPERATION_ABORTED);
         return true;
@@ -252,6 +257,39 @@ void iocp::dequeued(const OVERLAPPED_ENTRY& packet, completions& finished) {
         queue_of(op).remove(op);
         finished.push(op);
         release_idle(state);
+    } else if (came == progress::in_line && op.what == verb::closed) {
+        look_later(op);
+    }
+}
+
+// ---- An end behind unread bytes, of which no packet tells. The only operation of its direction
+// needs no `prev`.
+
+void iocp::look_later(operation& op) noexcept { op.prev = std::exchange(looking_, &op); }
+
+bool iocp::looks_no_more(operation& op) noexcept {
+    operation** link = &looking_;
+    while (*link != nullptr && *link != &op) {
+        link = &(*link)->prev;
+    }
+    if (*link == nullptr) {
+        return false;
+    }
+    *link = op.prev;
+    return true;
+}
+
+void iocp::look_again(completions& finished) {
+    for (operation** link = &looking_; *link != nullptr;) {
+        operation& op = **link;
+        if (!has_ended(state_of(op))) {
+            link = &op.prev;
+            continue;
+        }
+        *link = op.prev;
+        queue_of(op).remove(op);
+        settle_done(op);
+        finished.push(op);
     }
 }
 
@@ -261,6 +299,10 @@ std::error_code iocp::wait(time_point until, completions& finished) {
         until = std::min(until, restock_listed(finished));
     }
     DWORD time = milliseconds_until(until);
+    if (looking_ != nullptr) {
+        look_again(finished);
+        time = std::min(time, looking_ != nullptr ? look_pace : 0);
+    }
     if (unposted_.exchange(false)) {
         woken_.store(false);
         time = 0;

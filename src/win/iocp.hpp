@@ -89,6 +89,9 @@ private:
     // Whoever sleeps in wait() is this thread from now on.
     void sleep_here() noexcept;
     [[nodiscard]] DWORD milliseconds_until(time_point until) const noexcept;
+    void look_later(operation& op) noexcept;
+    [[nodiscard]] bool looks_no_more(operation& op) noexcept;
+    void look_again(completions& finished);
     void dequeued(const OVERLAPPED_ENTRY& packet, completions& finished);
     void restock_later(listener_state& state) noexcept;
     [[nodiscard]] time_point restock_listed(completions& finished);
@@ -97,6 +100,7 @@ private:
 
     HANDLE port_ = nullptr;
     std::size_t held_ = 0;
+    operation* looking_ = nullptr;      // for an end behind unread bytes, through `prev`
     listener_state* listed_ = nullptr;  // those that lack standing requests
     extension providers_[2];            // IPv4's, IPv6's
     std::int64_t frequency_ = 1;

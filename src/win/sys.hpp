@@ -21,6 +21,7 @@ using ::setsockopt;
 using ::shutdown;
 using ::WSAGetLastError;
 using ::WSAIoctl;
+using ::WSAPoll;
 using ::WSARecv;
 using ::WSASend;
 using ::WSASetLastError;

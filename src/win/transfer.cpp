@@ -111,7 +111,7 @@ progress end_look(operation& op, iocp_state& state, int raw) noexcept {
     }
     if (raw != ERROR_OPERATION_ABORTED && op.why == reason::none && !is_shortage(raw)) {
         state.broken = raw;
-        if (op.what == verb::wait_readable) {
+        if (op.what == verb::wait_readable || op.what == verb::closed) {
             settle_done(op);
             return progress::done;
         }
@@ -159,7 +159,22 @@ sight ask_now(operation& op, iocp_state& state, DWORD flags) noexcept {
     return sight::settled;
 }
 
+// Bytes may lie before the end; they stay. Where they do, no receive would wait.
+sight look_behind(operation& op, const iocp_state& state) noexcept {
+    if (has_ended(state)) {
+        settle_done(op);
+    } else if (op.why != reason::none) {
+        static_cast<void>(settle_failure(op, ERROR_OPERATION_ABORTED));
+    } else {
+        return sight::starved;
+    }
+    return sight::settled;
+}
+
 sight look(operation& op, iocp_state& state) noexcept {
+    if (op.what == verb::closed) {
+        return look_behind(op, state);
+    }
     if (op.what == verb::wait_readable) {
         settle_done(op);
         return sight::settled;
@@ -228,6 +243,14 @@ progress finish_look(operation& op, iocp_state& state) noexcept {
 }
 
 }  // namespace
+
+bool has_ended(const iocp_state& state) noexcept {
+    WSAPOLLFD asked{state.socket, POLLRDNORM, 0};
+    u_long unread = 0;
+    return sys::WSAPoll(&asked, 1, 0) < 0 ||
+           (asked.revents & (POLLHUP | POLLERR | POLLNVAL)) != 0 ||
+           sys::ioctlsocket(state.socket, static_cast<long>(FIONREAD), &unread) != 0 || unread == 0;
+}
 
 progress start_transfer(operation& op, iocp_state& state) noexcept {
     if (!uses_writing(op.what)) {

@@ -11,7 +11,8 @@
 namespace thole::detail {
 
 // What came of a step. `done`: settled, and no packet will come. `in_kernel`: one will; finish is
-// called then. `in_line`: none will; it waits for a buffer, and is submitted anew.
+// called then. `in_line`: none will; it waits for a buffer, and is submitted anew, or for an end
+// that only looking tells of.
 enum class progress : std::uint8_t { done, in_kernel, in_line };
 
 [[nodiscard]] progress start_connect(operation& op, iocp_state& state) noexcept;
@@ -31,9 +32,11 @@ void finish_standing(standing_accept& slot, completions& finished);
 // Takes everything back; requests still come back after this.
 void close_inbound(listener_state& state) noexcept;
 
-// wait_readable, peek, receive, read, read_exactly, write, write_some.
+// closed, wait_readable, peek, receive, read, read_exactly, write, write_some.
 [[nodiscard]] progress start_transfer(operation& op, iocp_state& state) noexcept;
 [[nodiscard]] progress finish_transfer(operation& op, iocp_state& state) noexcept;
+// After news: whether that was the end of what the peer sends.
+[[nodiscard]] bool has_ended(const iocp_state& state) noexcept;
 
 // ---- An operation's OVERLAPPED.
 

@@ -273,6 +273,7 @@ using ::clock_gettime;
 using ::dladdr;
 using ::dlopen;
 using ::fcntl;
+using ::poll;
 using ::pthread_atfork;
 using ::pthread_sigmask;
 using ::raise;

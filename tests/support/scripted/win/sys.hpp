@@ -131,6 +131,7 @@ inline SOCKET WSASocketW(int family, int type, int protocol, WSAPROTOCOL_INFOW* 
     });
 }
 using ::ioctlsocket;
+using ::WSAPoll;
 using ::WSAGetLastError;
 using ::WSASetLastError;
 using ::WSAStartup;
