@@ -115,8 +115,12 @@ THOLE_TEST("AC21 a second listener on the same address is told that it is in use
               std::errc::address_in_use);
     }
     tcp::listener wild = tcp::listener::open(in.on, endpoint::any(address_family::ipv4, 0)).value();
-    CHECK(tcp::listener::open(in.on, endpoint::any(address_family::ipv4, wild.local()->port()))
-              .error() == std::errc::address_in_use);
+    const std::error_code refused =
+        tcp::listener::open(in.on, endpoint::any(address_family::ipv4, wild.local()->port()))
+            .error();
+    // Windows calls it forbidden where both have the exclusive use of every address.
+    CHECK((refused == std::errc::address_in_use ||
+           (on_iocp() && refused == std::errc::permission_denied)));
 }
 
 THOLE_TEST("AC22 listeners that share a port share its clients", "[accept]") {
@@ -218,7 +222,9 @@ THOLE_TEST("AC25 a listener that closes resets who waits for it", "[accept]") {
     for (tcp::socket& client : there) {
         const transfer end = run(in.on, drain(client));
         CHECK(end.count == 0);
-        CHECK(end.error == std::errc::connection_reset);
+        // Wine tells a reset that came before the read as an end.
+        CHECK((end.error == std::errc::connection_reset ||
+               (on_iocp() && end.error == errc::end_of_stream)));
     }
     CHECK(door.counters().accepted == 0);
 }
@@ -312,7 +318,7 @@ THOLE_TEST("R71 a flood of clients does not hold up those who are there", "[acce
     while (came < rounds() / 4) {
         const std::size_t before = came;
         run(in.on, echo_once(both.here, both.there));
-        turn(in.on);  // it may have needed none
+        turn(in.on);                  // it may have needed none
         CHECK(came - before <= 512);  // a few turns of 64
     }
     over = true;
