@@ -3,7 +3,6 @@
 #include "service.hpp"
 
 #include <atomic>
-#include <cerrno>
 #include <csignal>
 #include <thread>
 #include <vector>
