@@ -45,8 +45,9 @@ using native_handle = std::uintptr_t;
 /// Every operation below can finish with errc::cancelled (somebody cancelled it), errc::
 /// deadline_reached (its own deadline), errc::closed (the handle was closed meanwhile), and the
 /// kernel's codes: connection_reset, timed_out (keep-alive or retransmission gave up),
-/// network_unreachable, host_unreachable, no_buffer_space. What was moved counts: bytes that
-/// arrived before the end are a result, never lost.
+/// network_unreachable, host_unreachable. What was moved counts: bytes that arrived before the end
+/// are a result, never lost. Where the system lacks a buffer or memory for it, an operation waits
+/// and is tried again, until its deadline (`never`: for as long as that lasts).
 class socket {
 public:
     socket() noexcept = default;
@@ -75,7 +76,7 @@ public:
     /// take waits until one comes back; those that wait are served in the order in which they came
     /// to. Nothing fails, and what cannot be taken stays in the kernel, whose peer waits in turn. A
     /// deadline, a cancel or a close ends that as well. It takes the place of a read, and ends as
-    /// one; std::errc::not_enough_memory where there is none for a first buffer.
+    /// one; where there is no memory for a first buffer it waits as well.
     [[nodiscard]] awaitable<receive_op> receive(deadline until = never) noexcept {
         return awaitable<receive_op>(*this, until);
     }
