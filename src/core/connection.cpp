@@ -23,7 +23,8 @@ bool hosted::is_quiet() const noexcept {
         return false;
     }
     const operation* reading = state->reading.front();
-    return reading != nullptr && reading->count == 0 && !reading->starved;
+    return reading != nullptr && reading->what != verb::closed && reading->count == 0 &&
+           !reading->starved;
 }
 
 result<endpoint> hosted::name() noexcept {
