@@ -59,6 +59,11 @@ inline task<> until_empty(const server& of) {
     });
 }
 
+// A reset, of which Wine tells no receive that comes after it.
+[[nodiscard]] inline bool is_cut(const std::error_code& end) {
+    return end == std::errc::connection_reset || (on_iocp() && end == errc::end_of_stream);
+}
+
 // Reads on until the end, which is what is given.
 inline task<std::error_code> end_of(tcp::socket& peer) {
     const transfer rest = co_await drain(peer);
