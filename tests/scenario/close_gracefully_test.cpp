@@ -86,10 +86,10 @@ THOLE_TEST("R45 a write of 8 MiB and a graceful close at once: all arrives", "[c
         co_return came.count == sent.size() && std::ranges::equal(got, sent);
     };
     CHECK(run(in.on, compare(both.there, all)));
+    CHECK(run(in.on, drain(both.there)) == nothing_more);
     CHECK(log.of("read").error == errc::closed);
     CHECK(log.of("write").error == no_error);  // it is another's, and goes on to its own end
     CHECK(log.of("write").count == all.size());
-    CHECK(run(in.on, drain(both.there)) == nothing_more);
     both.there.close();
     settle(in.on);
     CHECK(ending.report().ended_by == close_end::peer_closed);
