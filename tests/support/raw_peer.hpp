@@ -82,6 +82,10 @@ private:
 // How many of `wanted` handles this process may have, with the limit lifted as far as it goes.
 [[nodiscard]] std::size_t lift_handle_limit(std::size_t wanted);
 
+// At most so many descriptors from now on, as by `ulimit -n`; gives how many it were before. POSIX;
+// elsewhere nothing happens.
+std::size_t limit_handles(std::size_t count);
+
 // Opens descriptors until the number `highest` is taken. POSIX; elsewhere none.
 class held_descriptors {
 public:

@@ -304,6 +304,14 @@ std::size_t lift_handle_limit(std::size_t wanted) {
     return std::min(static_cast<rlim_t>(wanted), limit.rlim_cur);
 }
 
+std::size_t limit_handles(std::size_t count) {
+    rlimit limit{};
+    ::getrlimit(RLIMIT_NOFILE, &limit);
+    const rlim_t before = std::exchange(limit.rlim_cur, static_cast<rlim_t>(count));
+    if (::setrlimit(RLIMIT_NOFILE, &limit) != 0) refuse("setrlimit");
+    return before;
+}
+
 held_descriptors::held_descriptors(int highest) {
     (void)lift_handle_limit(static_cast<std::size_t>(highest) + 64);
     int last = -1;
@@ -325,26 +333,18 @@ held_descriptors::~held_descriptors() {
 // The lowest number that is free becomes the limit: what is free again below it can be had.
 no_descriptors::no_descriptors() {
     constexpr std::size_t most = 8;
-    rlimit limit{};
-    ::getrlimit(RLIMIT_NOFILE, &limit);
-    limit_ = limit.rlim_cur;
     for (std::size_t i = 0; i <= most; ++i) {
         held_.push_back(::open("/dev/null", O_RDONLY | O_CLOEXEC));
-        if (held_.back() < 0) {
-            refuse("open");
-        }
+        if (held_.back() < 0) refuse("open");
     }
-    limit.rlim_cur = static_cast<rlim_t>(held_.back());
+    limit_ = limit_handles(static_cast<std::size_t>(held_.back()));
     ::close(held_.back());
     held_.pop_back();
-    if (::setrlimit(RLIMIT_NOFILE, &limit) != 0) {
-        refuse("setrlimit");
-    }
 }
 
 no_descriptors::~no_descriptors() {
     give(held_.size());
-    (void)lift_handle_limit(limit_);
+    (void)limit_handles(limit_);
 }
 
 void no_descriptors::give(std::size_t count) {

@@ -261,6 +261,8 @@ std::size_t lift_handle_limit(std::size_t wanted) { return wanted; }
 held_descriptors::held_descriptors(int) {}
 held_descriptors::~held_descriptors() = default;
 
+std::size_t limit_handles(std::size_t) { return 0; }
+
 no_descriptors::no_descriptors() = default;
 no_descriptors::~no_descriptors() = default;
 void no_descriptors::give(std::size_t /*count*/) {}
