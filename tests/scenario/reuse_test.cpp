@@ -189,3 +189,78 @@ THOLE_TEST("AC26 R66 an event of a closed socket does not reach the next of its 
         settle(in.on);
     }
 }
+
+namespace {
+
+// What a connection was told, and may have kept.
+struct told {
+    bool no_delay;
+    bool keep_alive;
+    tcp::transfer_times times;
+    std::size_t send_buffer;
+    std::size_t receive_buffer;
+
+    explicit told(const tcp::socket& of)
+        : no_delay(of.no_delay().value()), keep_alive(of.keep_alive().value().on),
+          times(of.default_times().value()), send_buffer(of.send_buffer().value()),
+          receive_buffer(of.receive_buffer().value()) {}
+};
+
+void tell_otherwise(tcp::socket& one, const told& usual) {
+    REQUIRE(one.no_delay(!usual.no_delay).error() == no_error);
+    REQUIRE(one.keep_alive({.on = !usual.keep_alive}).error() == no_error);
+    REQUIRE(one.default_times({.read = 1h, .write = 1h}).error() == no_error);
+    REQUIRE(one.send_buffer(20'000).error() == no_error);
+    REQUIRE(one.receive_buffer(20'000).error() == no_error);
+}
+
+void check_fresh(const told& now, const told& usual, const told& changed) {
+    CHECK(now.no_delay == usual.no_delay);
+    CHECK(now.keep_alive == usual.keep_alive);
+    CHECK(now.times == tcp::transfer_times{});
+    CHECK(now.send_buffer != changed.send_buffer);  // the system chooses what it likes
+    CHECK(now.receive_buffer != changed.receive_buffer);
+}
+
+// What is there at once is not its own.
+void check_silent(scene& in, pair& both) {
+    journal log;
+    std::byte buffer[16];
+    noting<tcp::read_op> reading{noted{&log, "read"}};
+    reading.start(both.here, std::span(buffer));
+    turn(in.on);
+    turn(in.on);
+    CHECK(reading.pending());
+    run(in.on, send(both.there, "mine"));
+    settle(in.on);
+    CHECK(text_of(std::span(buffer).first(log.of("read").count)) == "mine");
+}
+
+}  // namespace
+
+// R41: no socket is used a second time (nothing calls DisconnectEx), so nothing of it can come
+// back. Its number does, and with it whatever a table remembered by that.
+THOLE_TEST("R41 a connection has neither the options nor the bytes of the last one", "[accept]") {
+    scene in;
+    tcp::listener door = open_door(in.on);
+    std::optional<told> usual;
+    std::optional<told> changed;
+    for (int i = 0; i < 20; ++i) {
+        CAPTURE(i);
+        pair both = run(in.on, connected(in.on, door));
+        if (!usual) {
+            usual.emplace(both.here);
+        } else {
+            check_fresh(told(both.here), *usual, *changed);
+            check_fresh(told(both.there), *usual, *changed);
+        }
+        check_silent(in, both);
+        tell_otherwise(both.here, *usual);
+        tell_otherwise(both.there, *usual);
+        changed.emplace(both.here);
+        run(in.on, send(both.there, "left unread"));
+        i % 2 == 0 ? both.here.close() : both.here.abort();
+        both.there.close();
+        settle(in.on);
+    }
+}
