@@ -140,7 +140,8 @@ bool loop_core::backs_off(operation& op) noexcept {
     if (accepts) {
         ++door->counts.pauses;
     }
-    queue.push_front(op);
+    // A transfer has its direction alone, and `prev` is still a link of io_uring's undecided writes.
+    accepts ? queue.push_front(op) : queue.push_alone(op);
     mark_waiting(*this, *op.state, uses_writing(op.what));
     loop_watch::tell(scarcity);
     return true;
