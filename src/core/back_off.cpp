@@ -140,7 +140,7 @@ bool loop_core::backs_off(operation& op) noexcept {
     if (accepts) {
         ++door->counts.pauses;
     }
-    // A transfer has its direction alone, and `prev` is still a link of io_uring's undecided writes.
+    // A transfer has its direction alone; its `prev` may be a link of io_uring's undecided writes.
     accepts ? queue.push_front(op) : queue.push_alone(op);
     mark_waiting(*this, *op.state, uses_writing(op.what));
     loop_watch::tell(scarcity);
