@@ -165,6 +165,27 @@ THOLE_TEST("R79: an end that nobody asked for is none: the request is made again
     }
 }
 
+THOLE_TEST("R28, R69: what the kernel lacks is asked for again, until the deadline", "[scripted]") {
+    need_rings();
+    ring_rig r;
+    tcp::listener door = open_door(*r.on);
+    r.ring.give_back(IORING_OP_ACCEPT, -EMFILE);
+    link_to both(r, door);
+    CHECK(door.counters().pauses == 1);
+    for (const int code : {-ENOBUFS, -ENOMEM}) {
+        r.ring.give_back(IORING_OP_SEND, code);
+        CHECK(r.run(echoes(both.here, both.there)));
+    }
+    CHECK(r.ring.given_back == 3);
+    for (int i = 0; i < 20; ++i) {
+        r.ring.give_back(IORING_OP_SEND, -ENOBUFS);
+    }
+    const transfer late = r.run([](tcp::socket& to) -> task<transfer> {
+        co_return co_await to.write(bytes_of("never"), within(30ms));
+    }(both.here));
+    CHECK(late.error == errc::deadline_reached);
+}
+
 THOLE_TEST("R80 R97: a ring that cannot be had, or cannot do what is needed", "[scripted]") {
     need_rings();
     struct row {
