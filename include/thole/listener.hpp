@@ -22,7 +22,7 @@ class listener;
 
 /// What becomes of clients while the system has no descriptor, no buffer or no memory for one more
 /// connection. Whichever it is: the loop sleeps meanwhile, and asks again after 5 ms, then after
-/// twice the time, half a second at the most.
+/// twice the time, a quarter of a second at the most.
 enum class exhaustion_policy : std::uint8_t {
     pause,  ///< they wait in the system's queue, and accept() for them; nobody is lost
     /// Those who wait are reset at once, so that they may go elsewhere; accept() waits. For that

@@ -144,7 +144,8 @@ public:
     /// Accepts from one more listener, of the same loop, which it owns from now on, also when this
     /// fails. After a drain it starts the server again. errc::operation_in_progress during a
     /// drain; errc::closed for a listener that is closed; what loop::error() gives;
-    /// not_enough_memory.
+    /// not_enough_memory. A listener whose options say exhaustion_policy::report serves until the
+    /// first such error, which error() then tells.
     THOLE_API result<void> start(tcp::listener door) noexcept;
 
     /// Ends the service in an orderly way: stops accepting (serve_options::at_drain), lets idle

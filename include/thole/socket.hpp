@@ -153,7 +153,7 @@ public:
     /// is still sent, unless bytes were left unread, which makes it a reset. Again: nothing.
     void close() noexcept { replace(nullptr); }
     /// Like close(), but with a reset on the wire: what was not yet sent is dropped, and the peer
-    /// sees connection_reset (RFC 9293 §3.10.5).
+    /// sees connection_reset (RFC 9293 §3.10.5). Also after shutdown_write().
     THOLE_API void abort() noexcept;
     /// Parts without loss: what is being written drains, a FIN follows, and what the peer still
     /// sends is read and thrown away until it has finished, too; then the connection is closed. So

@@ -10,9 +10,6 @@
 
 namespace thole::detail {
 
-namespace {
-
-// The system's code says that it has no more of something.
 bool is_exhaustion(int raw) noexcept {
     for (const error_row& row : error_table()) {
         if (row.raw == raw) {
@@ -24,8 +21,6 @@ bool is_exhaustion(int raw) noexcept {
     }
     return false;
 }
-
-}  // namespace
 
 // ---- The line.
 
@@ -79,10 +74,10 @@ void back_off::replace(operation& op, operation& next) noexcept {
 }
 
 void back_off::arm() noexcept {
-    const std::int64_t now = core_.clock().time_since_epoch().count();
+    const time_point now = core_.clock();
     delay_ = now < calm_ ? std::min(2 * delay_, most) : first;
     calm_ = now + 2 * delay_;
-    static_cast<void>(timer_.arm(within(std::chrono::nanoseconds(delay_))));
+    static_cast<void>(timer_.arm(within(delay_)));
 }
 
 // What fails again takes a place that was left before.

@@ -3,6 +3,7 @@
 // while, and is asked for again (R28, R39, R69).
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -11,6 +12,10 @@
 #include <thole/timer.hpp>
 
 namespace thole::detail {
+
+// The system's code, as the platform's table of errors has it, says that there is no more of
+// something.
+[[nodiscard]] bool is_exhaustion(int raw) noexcept;
 
 // The line of a loop's operations that wait so. Such an operation is `paused`, and stands at the
 // front of its socket's queue too, so that none overtakes it: what else waits there waits behind
@@ -22,8 +27,9 @@ namespace thole::detail {
 // asked for after twice the time, `most` at the longest.
 class back_off {
 public:
-    static constexpr std::int64_t first = 5'000'000;  // nanoseconds
-    static constexpr std::int64_t most = 500'000'000;
+    static constexpr std::chrono::nanoseconds first = std::chrono::milliseconds(5);
+    // Two such waits and what lies between leave a service back within a second.
+    static constexpr std::chrono::nanoseconds most = std::chrono::milliseconds(250);
 
     explicit back_off(loop_core& core) noexcept;
     back_off(const back_off&) = delete;
@@ -45,8 +51,8 @@ private:
     std::unique_ptr<operation*[]> line_;
     std::size_t size_ = 0;
     std::size_t count_ = 0;
-    std::int64_t delay_ = 0;
-    std::int64_t calm_ = 0;  // what comes after that time begins with `first`
+    std::chrono::nanoseconds delay_{0};
+    time_point calm_{};  // what comes after that time begins with `first`
 };
 
 }  // namespace thole::detail

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <memory>
 
+#include "core/back_off.hpp"
 #include "core/backend.hpp"
 #include "core/backends.hpp"
 #include "win/iocp_pool.hpp"
@@ -58,7 +59,7 @@ struct listener_state final : iocp_state, listener_half {
     bool listed = false;
     listener_state* next_listed = nullptr;
     time_point not_before = time_point::min();
-    std::chrono::nanoseconds delay = std::chrono::milliseconds(5);
+    std::chrono::nanoseconds delay = back_off::first;
 
     listener_half* as_listener() noexcept override { return this; }
 };

@@ -30,8 +30,6 @@ void iocp::unlist(const listener_state& closing) noexcept {
 // Off the path of completions, once a listener and batch. Gives when it is to be called again
 // (R39): where nobody waits, the next accept is soon enough.
 time_point iocp::restock_listed(completions& finished) {
-    constexpr std::chrono::nanoseconds shortest = std::chrono::milliseconds(5);
-    constexpr std::chrono::nanoseconds longest = std::chrono::milliseconds(500);
     time_point again = time_point::max();
     for (listener_state* next = std::exchange(listed_, nullptr); next != nullptr;) {
         listener_state& state = *std::exchange(next, next->next_listed);
@@ -39,12 +37,12 @@ time_point iocp::restock_listed(completions& finished) {
         const bool awaited = !state.reading.empty();
         if (state.not_before == time_point::min() || state.not_before <= now()) {
             if (restock(state, finished)) {
-                state.delay = shortest;
+                state.delay = back_off::first;
                 state.not_before = time_point::min();
                 continue;
             }
             state.not_before = now() + state.delay;
-            state.delay = std::min(2 * state.delay, longest);
+            state.delay = std::min(2 * state.delay, back_off::most);
         }
         if (!state.reading.empty()) {
             restock_later(state);

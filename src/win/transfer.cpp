@@ -97,19 +97,14 @@ call await_news(operation& op, const iocp_state& state, int& raw) noexcept {
     return outcome_of(raw, state.skips);
 }
 
-// The system lacks something: that says nothing of the connection (R28).
-bool is_shortage(int raw) noexcept {
-    return raw == WSAENOBUFS || raw == WSAEMFILE || raw == ERROR_NO_SYSTEM_RESOURCES ||
-           raw == ERROR_NOT_ENOUGH_MEMORY;
-}
-
-// What there is has an end. Who waited is told by the read that follows, others at once.
+// What there is has an end; that the system lacks something says nothing of the connection (R28).
+// Who waited is told by the read that follows, others at once.
 progress end_look(operation& op, iocp_state& state, int raw) noexcept {
     if (raw == WSAEDISCON && op.what != verb::wait_readable) {
         end_reading(op, state);
         return progress::done;
     }
-    if (raw != ERROR_OPERATION_ABORTED && op.why == reason::none && !is_shortage(raw)) {
+    if (raw != ERROR_OPERATION_ABORTED && op.why == reason::none && !is_exhaustion(raw)) {
         state.broken = raw;
         if (op.what == verb::wait_readable || op.what == verb::closed) {
             settle_done(op);
