@@ -41,7 +41,10 @@ class ReconnectCases:
             client.close()
         with Server(deed) as server, self.client(server.port, 50) as client:
             self.assertEqual(client.process.wait(PATIENCE), 0)
-            self.assertEqual(len([line for line in client.lines if 'again in' in line]), 50)
+            pauses = len([line for line in client.lines if 'again in' in line])
+            # Under Wine a reset may overtake the end of the connect, which has failed then.
+            self.assertGreaterEqual(pauses, 50)
+            self.assertTrue(WINDOWS or pauses == 50, pauses)
             self.assertEqual(sockets(server.port), [('LISTEN', True)])
 
     def test_a_server_that_comes_late_is_found(self):
