@@ -42,15 +42,6 @@ task<> echo_once(tcp::socket& here, tcp::socket& there) {
     co_await expect(here, "!");
 }
 
-template <class F>
-void run_until(loop& on, F done) {
-    const guard late(on, patience);
-    while (!done()) {
-        REQUIRE_FALSE(late.fired());
-        REQUIRE(on.run_for(1ms).error() == no_error);
-    }
-}
-
 }  // namespace
 
 THOLE_TEST("AC10 R30 a client that resets while it waits costs nobody else anything", "[accept]") {

@@ -29,15 +29,6 @@ std::vector<tcp::socket> clients_of(loop& on, const tcp::listener& door, std::si
     return made;
 }
 
-template <class F>
-void run_until(loop& on, F done) {
-    const guard late(on, patience);
-    while (!done()) {
-        REQUIRE_FALSE(late.fired());
-        REQUIRE(on.run_for(1ms).error() == no_error);
-    }
-}
-
 // An accept that waits, and what it got.
 struct waiting {
     explicit waiting(tcp::listener& at) { op.start(at); }

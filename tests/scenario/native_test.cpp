@@ -20,15 +20,6 @@ struct raw_pair {
     raw::socket peer = door.accept();
 };
 
-tcp::socket adopted(loop& on, raw::socket& from) {
-    auto loose = tcp::detached_socket::adopt(from.native());
-    REQUIRE(loose.error() == no_error);
-    from.give();
-    auto made = std::move(*loose).attach(on);
-    REQUIRE(made.error() == no_error);
-    return std::move(*made);
-}
-
 task<std::string> read_some(tcp::socket& from) {
     std::byte buffer[16];
     const auto got = co_await from.read(buffer, within(patience));

@@ -7,20 +7,6 @@
 using namespace thole;
 using namespace thole::test;
 
-namespace {
-
-// Runs until `done()`, other operations being pending.
-template <class F>
-void run_until(loop& on, F done) {
-    const guard late(on, patience);
-    while (!done()) {
-        REQUIRE_FALSE(late.fired());
-        REQUIRE(on.run_for(1ms).error() == no_error);
-    }
-}
-
-}  // namespace
-
 THOLE_TEST("RW08 a read and a write at once do not touch each other", "[transfer]") {
     scene in;
     pair both = make_pair(in.on);

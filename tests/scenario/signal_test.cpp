@@ -12,15 +12,6 @@ using namespace thole::test;
 
 namespace {
 
-tcp::socket adopted(loop& on, raw::socket& from) {
-    auto loose = tcp::detached_socket::adopt(from.native());
-    REQUIRE(loose.error() == no_error);
-    from.give();
-    auto made = std::move(*loose).attach(on);
-    REQUIRE(made.error() == no_error);
-    return std::move(*made);
-}
-
 // ---- R72
 
 enum class path { write, write_some, gather, gather_some, callback, first_data, count };

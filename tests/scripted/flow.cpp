@@ -205,11 +205,6 @@ struct told {
     }
 };
 
-task<result<tcp::socket>> dial(loop& on, endpoint to) {
-    auto made = co_await tcp::connect(on, to, within(far_off));
-    co_return made;
-}
-
 }  // namespace
 
 account end_flow(backend_kind kind) {
@@ -231,7 +226,7 @@ account end_flow(backend_kind kind) {
             waits_for_client.start(door);
         }
         waits_for_answer.start(on, silent.where(), tcp::connect_options{});
-        if (auto got = on.block_on(dial(on, open.local()))) {
+        if (auto got = on.block_on(dial(on, open.local(), within(far_off)))) {
             here = std::move(*got);
             waits_for_bytes.start(here, buffer);
             waits_for_room.start(here, bulk);

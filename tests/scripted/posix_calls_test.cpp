@@ -36,8 +36,6 @@ std::size_t count_of(std::string_view name, int option) {
     return times;
 }
 
-task<result<tcp::socket>> next(tcp::listener& door) { co_return co_await door.accept(within(5s)); }
-
 // Both ends of a connection, the far one outside of the library.
 struct ends_of_one {
     explicit ends_of_one(rig& r)

@@ -101,8 +101,6 @@ struct ring_rig {
     std::optional<loop> on;
 };
 
-task<result<tcp::socket>> next(tcp::listener& door) { co_return co_await door.accept(within(5s)); }
-
 // A connection whose far end is outside of the library.
 struct link_to {
     link_to(ring_rig& r, tcp::listener& door) : there(raw::socket::connect(*door.local())) {

@@ -45,10 +45,6 @@ THOLE_TEST("R56: a connect that succeeds at once finishes once, in a later turn"
     }
 }
 
-task<result<tcp::socket>> dial(loop& on, endpoint to, deadline until = within(5s)) {
-    co_return co_await tcp::connect(on, to, until);
-}
-
 THOLE_TEST("R54: an interrupted connect goes on by itself, and is not called again", "[scripted]") {
     for (const backend_kind kind : kinds) {
         CAPTURE(to_string(kind));

@@ -18,11 +18,6 @@ using script::count;
 
 constexpr backend_kind kinds[] = {backend_kind::epoll, backend_kind::select};
 
-task<result<tcp::socket>> dial(loop& on, endpoint to) {
-    co_return co_await tcp::connect(on, to, within(5s));
-}
-task<result<tcp::socket>> next(tcp::listener& door) { co_return co_await door.accept(within(5s)); }
-
 // A socket of the loop and its peer outside.
 struct both {
     explicit both(rig& r, raw::socket door = raw::socket::bind(address_family::ipv4, 5))

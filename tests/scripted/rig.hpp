@@ -70,6 +70,13 @@ using accepting = callback<tcp::accept_op, made::add>;
     return tcp::listener::open(on, endpoint::loopback(family, 0), options).value();
 }
 
+inline task<result<tcp::socket>> dial(loop& on, endpoint to, deadline until = within(5s)) {
+    co_return co_await tcp::connect(on, to, until);
+}
+inline task<result<tcp::socket>> next(tcp::listener& door) {
+    co_return co_await door.accept(within(5s));
+}
+
 [[nodiscard]] inline std::span<const std::byte> bytes_of(std::string_view text) {
     return std::as_bytes(std::span(text));
 }

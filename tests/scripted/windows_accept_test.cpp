@@ -17,8 +17,6 @@ using script::count;
 constexpr DWORD reset_status = 0xC000020D;    // STATUS_CONNECTION_RESET
 constexpr DWORD netname_status = 0xC00000C9;  // STATUS_NETWORK_NAME_DELETED
 
-task<result<tcp::socket>> next(tcp::listener& door) { co_return co_await door.accept(within(5s)); }
-
 bool is_update(const call& one) {
     return one.level == SOL_SOCKET && one.option == SO_UPDATE_ACCEPT_CONTEXT;
 }

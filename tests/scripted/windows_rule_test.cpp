@@ -13,11 +13,9 @@ using namespace thole::test;
 using script::call;
 using script::count;
 
-task<result<tcp::socket>> dial(loop& on, endpoint to, tcp::connect_options how = {}) {
+task<result<tcp::socket>> dial_as(loop& on, endpoint to, tcp::connect_options how) {
     co_return co_await tcp::connect(on, to, how, within(5s));
 }
-task<result<tcp::socket>> next(tcp::listener& door) { co_return co_await door.accept(within(5s)); }
-
 bool asks_for_one_syn(const call& one) { return one.code == SIO_TCP_INITIAL_RTO; }
 
 std::vector<call> syn_questions() {
@@ -62,7 +60,7 @@ THOLE_TEST("R40: a socket that is bound by its user is bound once", "[scripted]"
     raw::socket door = raw::socket::bind(address_family::ipv4, 5);
     tcp::connect_options how;
     how.local = endpoint::loopback(address_family::ipv4, 0);
-    auto made = r.on.block_on(dial(r.on, door.local(), how));
+    auto made = r.on.block_on(dial_as(r.on, door.local(), how));
     REQUIRE(made);
     CHECK(count("bind") == 1);
     const auto name = script::calls("bind")[0].value;

@@ -17,10 +17,6 @@ using namespace thole::test;
 using script::call;
 using script::count;
 
-task<result<tcp::socket>> dial(loop& on, endpoint to, deadline until = within(5s)) {
-    co_return co_await tcp::connect(on, to, until);
-}
-
 bool is_update(const call& one) {
     return one.level == SOL_SOCKET && one.option == SO_UPDATE_CONNECT_CONTEXT;
 }

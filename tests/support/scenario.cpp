@@ -101,6 +101,15 @@ pair make_pair(loop& on) {
     return run(on, connected(on, door));
 }
 
+tcp::socket adopted(loop& on, raw::socket& from) {
+    auto loose = tcp::detached_socket::adopt(from.native());
+    REQUIRE(loose.error() == no_error);
+    from.give();
+    auto made = std::move(*loose).attach(on);
+    REQUIRE(made.error() == no_error);
+    return std::move(*made);
+}
+
 closed_port::closed_port() {
     if (on_sim()) {
         where_ = endpoint::loopback(address_family::ipv4, 9);  // nobody listens there

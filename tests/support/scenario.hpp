@@ -98,6 +98,16 @@ void settle(loop& on);
 // Runs what is ready now.
 void turn(loop& on);
 
+// Runs until `done()`, other operations being pending.
+template <class F>
+void run_until(loop& on, F done) {
+    const guard late(on, patience);
+    while (!done()) {
+        REQUIRE_FALSE(late.fired());
+        REQUIRE(on.run_for(1ms).error() == no_error);
+    }
+}
+
 struct pair {
     pair(tcp::socket one, tcp::socket other) : here(std::move(one)), there(std::move(other)) {}
     tcp::socket here;   // the one that connected
@@ -107,6 +117,8 @@ struct pair {
                                       tcp::listen_options options = {});
 [[nodiscard]] task<pair> connected(loop& on, tcp::listener& door);
 [[nodiscard]] pair make_pair(loop& on);
+// A socket of the system's, which is the loop's from now on.
+[[nodiscard]] tcp::socket adopted(loop& on, raw::socket& from);
 
 // Bound, and not listening.
 class closed_port {
