@@ -85,7 +85,7 @@ task<> watch(service& of) {
 }
 
 tcp::listener_counters exhaust(tcp::exhaustion_policy policy) {
-    if (raw::is_windows()) skip("no limit of handles there: tests/scripted injects WSAEMFILE");
+    if (raw::is_windows()) skip("no limit of handles there: endure-injected has a script say so");
     scene in;
     service of{in.on, open_door(in.on, address_family::ipv4, {.when_exhausted = policy}), {}};
     const endpoint where = *of.door.local();

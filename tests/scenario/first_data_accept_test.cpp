@@ -146,7 +146,7 @@ task<bool> is_reset(tcp::socket& from) {
 
 }  // namespace
 
-THOLE_TEST("AC16 a hundred silent clients do not delay ten that talk", "[accept]") {
+THOLE_TEST("AC16 R37 a hundred silent clients do not delay ten that talk", "[accept]") {
     scene in;
     tcp::first_data_listener door = open_first(in.on, {.silent_limit = 60s});
     std::vector<tcp::socket> silent;
@@ -165,7 +165,7 @@ THOLE_TEST("AC16 a hundred silent clients do not delay ten that talk", "[accept]
     }(silent));
 }
 
-THOLE_TEST("AC16 silent clients are reset at their limit, not before", "[accept]") {
+THOLE_TEST("AC16 R37 silent clients are reset at their limit, not before", "[accept]") {
     constexpr auto limit = 60ms;
     scene in;
     tcp::first_data_listener door = open_first(in.on, {.silent_limit = limit});
@@ -191,7 +191,7 @@ THOLE_TEST("AC16 silent clients are reset at their limit, not before", "[accept]
         }(in.on, door, limit));
 }
 
-THOLE_TEST("AC16 who has been silent longest makes room for one more", "[accept]") {
+THOLE_TEST("AC16 R37 who has been silent longest makes room for one more", "[accept]") {
     scene in;
     tcp::first_data_listener door = open_first(in.on, {.silent_limit = 60s, .most_silent = 3});
     run(in.on, [](loop& on, tcp::first_data_listener& at) -> task<> {

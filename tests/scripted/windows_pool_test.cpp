@@ -176,6 +176,31 @@ THOLE_TEST("R39: a pool that is short is refilled without another client", "[scr
     }
 }
 
+// Windows has no limit of handles to run into, and its clock of the processor counts the time that
+// passes: what is counted is how often the system is asked. Part of the suite `endure`, too.
+THOLE_TEST("AC13 R28 R39: no handle for a second: clients wait, nothing spins, all are served",
+           "[scripted][exhaustion]") {
+    constexpr std::size_t clients = 60;
+    crowd c(4, 64);
+    script::rule& failing = script::on("WSASocketW")
+                                .forever()
+                                .gives(static_cast<std::intptr_t>(INVALID_SOCKET), WSAEMFILE);
+    c.wait_for(clients);
+    c.come(clients);
+    REQUIRE(c.r.on.run_for(1s));
+    CHECK(c.got.seen.size() == 4);  // for whom a socket stood ready
+    CHECK(c.door.is_open());
+    CHECK(failing.used() >= 4);
+    CHECK(failing.used() < 40);
+    failing.times(0);
+    const time_point begun = c.r.on.now();
+    c.serve(clients);
+    CHECK(c.r.on.now() - begun < 1s);
+    for (const auto& one : c.got.seen) {
+        CHECK(one.error() == std::error_code{});
+    }
+}
+
 THOLE_TEST("R30: clients that fail in the call, however many, are nobody's error", "[scripted]") {
     crowd c(1, 1);
     script::on("AcceptEx").times(200).gives(FALSE, WSAECONNRESET);
