@@ -94,10 +94,10 @@ int main(int count, char** words) {
     unsigned number = 0;
     loop on(examples::on_backend(backend));
     // The kernel's own buffers would hold megabytes for each guest.
-    auto door = examples::listen(on, address, {.send_buffer = 32'768});
-    if (!door) return 1;
-    server all = serve(on, std::move(*door),
+    auto begun = examples::listen(on, address, {.send_buffer = 32'768});
+    if (!begun) return 1;
+    server all = serve(on, std::move(begun->door),
                        [&](connection& with) { return talk(all_guests, with, ++number); },
                        {.idle = 1h, .most_unsent = most_unsent});
-    return examples::run_until_interrupted(on, all);
+    return examples::run_until_interrupted(on, all, std::move(begun->signals));
 }

@@ -31,8 +31,8 @@ int main(int count, char** words) {
     if (const auto code = line.read(count, words)) return *code;
 
     loop on(examples::on_backend(backend));
-    auto door = examples::listen(on, address);
-    if (!door) return 1;
-    server all = serve(on, std::move(*door), echo, {.idle = 5min});
-    return examples::run_until_interrupted(on, all);
+    auto begun = examples::listen(on, address);
+    if (!begun) return 1;
+    server all = serve(on, std::move(begun->door), echo, {.idle = 5min});
+    return examples::run_until_interrupted(on, all, std::move(begun->signals));
 }

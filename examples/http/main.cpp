@@ -71,12 +71,12 @@ int main(int count, char** words) {
     try {
         http::site files(root);
         loop on(examples::on_backend(backend));
-        auto door = examples::listen(on, address);
-        if (!door) return 1;
+        auto begun = examples::listen(on, address);
+        if (!begun) return 1;
         server all =
-            serve(on, std::move(*door), [&](connection& with) { return converse(on, files, with); },
-                  {.idle = 30s});
-        return examples::run_until_interrupted(on, all);
+            serve(on, std::move(begun->door),
+                  [&](connection& with) { return converse(on, files, with); }, {.idle = 30s});
+        return examples::run_until_interrupted(on, all, std::move(begun->signals));
     } catch (const std::filesystem::filesystem_error& why) {
         std::fprintf(stderr, "%s\n", why.what());
         return 1;

@@ -28,15 +28,13 @@ result<signal_set> open_signals(loop& on) {
     return signals;
 }
 
-task<int> look_after(loop& on, server& of) {
-    auto signals = open_signals(on);
-    while (signals) {
-        const auto which = co_await signals->next();
+task<int> look_after(server& of, signal_set signals) {
+    for (;;) {
+        const auto which = co_await signals.next();
         if (!which || *which == signal_kind::interrupt || *which == signal_kind::terminate) break;
         print(of.counters());
     }
-    if (!signals) std::fprintf(stderr, "signals: %s\n", signals.error().message().c_str());
-    signals = unexpected(errc::closed);  // the next Ctrl-C is the system's
+    signals.close();  // the next Ctrl-C is the system's
     std::puts("draining");
     std::fflush(stdout);
     const drain_report end = co_await of.drain(within(10s));
@@ -51,22 +49,26 @@ loop_options on_backend(const std::string& name) {
     return {.backend = parse_backend(name).value_or(backend_kind::automatic)};
 }
 
-std::optional<tcp::listener> listen(loop& on, const std::string& address,
-                                    tcp::listen_options with) {
+std::optional<beginning> listen(loop& on, const std::string& address, tcp::listen_options with) {
     const endpoint where = endpoint::parse(address).value_or(endpoint());
     auto door = tcp::listener::open(on, where, with);
     if (!door) {
         std::fprintf(stderr, "%s\n", describe("listen", where, door.error()).c_str());
         return std::nullopt;
     }
+    auto signals = open_signals(on);
+    if (!signals) {
+        std::fprintf(stderr, "signals: %s\n", signals.error().message().c_str());
+        return std::nullopt;
+    }
     std::printf("listening on %s (%s)\n", door->local()->to_string().c_str(),
                 std::string(on.backend().name).c_str());
     std::fflush(stdout);
-    return std::move(*door);
+    return beginning{std::move(*door), std::move(*signals)};
 }
 
-int run_until_interrupted(loop& on, server& of) {
-    const result<int> code = on.block_on(look_after(on, of));
+int run_until_interrupted(loop& on, server& of, signal_set signals) {
+    const result<int> code = on.block_on(look_after(of, std::move(signals)));
     return code.value_or(1);
 }
 
