@@ -6,8 +6,8 @@ import struct
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
-from driving import (PATIENCE, WINDOWS, Example, Server, needs, per_backend, run,  # noqa
-                     sockets, until)
+from driving import (PATIENCE, WINDOWS, Example, Server, at_rest, needs, per_backend,  # noqa
+                     run, sockets, until)
 
 CYCLES = 200 if WINDOWS else 1000
 
@@ -45,7 +45,10 @@ class ReconnectCases:
             # Under Wine a reset may overtake the end of the connect, which has failed then.
             self.assertGreaterEqual(pauses, 50)
             self.assertTrue(WINDOWS or pauses == 50, pauses)
-            self.assertEqual(sockets(server.port), [('LISTEN', True)])
+            if WINDOWS:  # Wine 8 hides a reset from a later read: the client may have closed first
+                until(lambda: at_rest(server.port), 'all are at rest')
+            else:
+                self.assertEqual(sockets(server.port), [('LISTEN', True)])
 
     def test_a_server_that_comes_late_is_found(self):
         with socket.socket() as held:
