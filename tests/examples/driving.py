@@ -2,6 +2,7 @@
 """Starts an example, and asks the system what its connections are in."""
 import os
 import pathlib
+import random
 import re
 import shutil
 import signal
@@ -38,6 +39,19 @@ def until(holds, what):
         if time.monotonic() > limit:
             raise AssertionError(f'never happened: {what}')
         time.sleep(0.01)
+
+
+def free_port():
+    """For a server to come, which is awaited meanwhile. Below those that the system gives: one of
+    them might be another test's listener a moment later, with our client at its door."""
+    for port in random.sample(range(20_000, 30_000), 100):
+        with socket.socket() as held:
+            try:
+                held.bind(('127.0.0.1', port))
+            except OSError:
+                continue
+            return port
+    raise AssertionError('no port is free')
 
 
 def run(*line, **more):

@@ -6,8 +6,8 @@ import struct
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
-from driving import (PATIENCE, WINDOWS, Example, Server, at_rest, needs, per_backend,  # noqa
-                     run, sockets, until)
+from driving import (PATIENCE, WINDOWS, Example, Server, at_rest, free_port, needs,  # noqa
+                     per_backend, run, sockets, until)
 
 CYCLES = 200 if WINDOWS else 1000
 
@@ -75,8 +75,7 @@ class ReconnectCases:
 
     @needs('ncat')
     def test_with_ncat(self):
-        with socket.create_server(('127.0.0.1', 0)) as free:
-            port = free.getsockname()[1]
+        port = free_port()
         with self.client(port, 2, 5, 20) as client:
             for _ in range(2):
                 until(lambda: run('ncat', '-l', '127.0.0.1', str(port), '--send-only',
