@@ -95,6 +95,8 @@ awaitable<void> serve(net::io_context& on, tcp::acceptor& door, http::site& file
         if (error) {
             continue;
         }
+        boost::system::error_code unset;
+        client.set_option(tcp::no_delay(true), unset);
         const auto own = std::make_shared<session>(std::move(client));
         net::co_spawn(on, guard(own), net::detached);
         net::co_spawn(on, converse(files, own), net::detached);
