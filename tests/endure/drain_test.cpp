@@ -106,6 +106,6 @@ void drain_once(waiting_clients at_drain) {
 THOLE_TEST("CL20 a drain under load loses no reply that was begun", "[endure]") {
     for (int i = 0; i < (on_iocp() ? 1 : 5); ++i) {
         drain_once(waiting_clients::refuse);
-        drain_once(waiting_clients::serve);
     }
+    drain_once(waiting_clients::serve);  // until there is a gap in the clients, some seconds here
 }
