@@ -144,6 +144,14 @@ bool loop_core::backs_off(operation& op) noexcept {
 
 void loop_core::resume(operation& op) noexcept { lacking->remove(op); }
 
+void loop_core::leave_line(operation& op) noexcept {
+    if (op.starved) {
+        lent->leave_line(op);
+    } else if (op.paused) {
+        resume(op);
+    }
+}
+
 // The queue is emptied first: to the backend each is one that is started now. Where one has to
 // wait, so have those behind it.
 void loop_core::ask_again(operation& op) noexcept {

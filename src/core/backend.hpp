@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cassert>
+#include <chrono>
 #include <cstdint>
 #include <system_error>
 
@@ -359,6 +360,9 @@ struct listener_half {
 // that one of both can be.
 void deliver(socket_state& listener, inbound_queue& inbound, const loose_socket& arrived,
              completions& finished);
+
+// Where a system tells nothing of an end behind unread bytes, it is looked for so often.
+inline constexpr std::chrono::nanoseconds look_pace = std::chrono::milliseconds(20);
 
 // Whether the core holds what stands first in that queue: nothing is to be asked for it.
 [[nodiscard]] inline bool is_paused(const operation_queue& queue) noexcept {

@@ -195,6 +195,8 @@ struct loop_core {
     [[nodiscard]] THOLE_APART bool backs_off(operation& op) noexcept;
     // It waits no longer; it stays in its queue.
     void resume(operation& op) noexcept;
+    // It waits no longer for what it lacked, a buffer or something of the system's.
+    void leave_line(operation& op) noexcept;
     // One that has waited; it left the line.
     void ask_again(operation& op) noexcept;
 

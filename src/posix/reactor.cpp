@@ -238,11 +238,7 @@ void reactor::fail(reactor_state& state, int raw, completions& finished) {
     for (operation_queue* queue : {&state.reading, &state.writing}) {
         while (operation* op = queue->front()) {
             leave(*op, state);
-            if (op->starved) {
-                core().lent->leave_line(*op);
-            } else if (op->paused) {
-                core().resume(*op);
-            }
+            core().leave_line(*op);
             settle_error(*op, decode(op->what, raw));
             finished.push(*op);
         }

@@ -23,7 +23,6 @@ private:
     void tell_again(reactor_state&) noexcept override {}
 
     // Nothing but looking tells of an end behind unread bytes: they make it readable all the time.
-    static constexpr std::int64_t pace = 20'000'000;  // nanoseconds
     [[nodiscard]] static bool must_look(const reactor_state& state) noexcept {
         const operation* op = state.reading.front();
         return op != nullptr && op->what == verb::closed && op->spent;
@@ -67,7 +66,7 @@ int select_reactor::ask(fd_set& readable, fd_set& writable, time_point until) no
     }
     std::int64_t left = until == time_point::min() ? 0 : nanoseconds_until(until);
     if (looks_) {
-        left = std::min(left, pace);
+        left = std::min<std::int64_t>(left, look_pace.count());
     }
     const timespec time{static_cast<time_t>(left / 1'000'000'000),
                         static_cast<long>(left % 1'000'000'000)};

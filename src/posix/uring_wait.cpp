@@ -289,11 +289,7 @@ void uring::give_up(completions& finished) {
         state->listed = false;
         for (operation_queue* queue : {&state->reading, &state->writing}) {
             while (operation* op = accepts ? nullptr : queue->front()) {
-                if (op->starved) {
-                    core().lent->leave_line(*op);
-                } else if (op->paused) {
-                    core().resume(*op);
-                }
+                core().leave_line(*op);
                 queue->remove(*op);
                 settle_aborted(*op, ECANCELED);
                 finished.push(*op);

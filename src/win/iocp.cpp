@@ -15,7 +15,7 @@ namespace thole::detail {
 namespace {
 
 constexpr ULONG batch = 128;
-constexpr DWORD look_pace = 20;  // milliseconds
+constexpr DWORD look_milliseconds = look_pace / std::chrono::milliseconds(1);
 constexpr std::int64_t second = 1'000'000'000;
 
 HANDLE as_handle(SOCKET socket) noexcept { return reinterpret_cast<HANDLE>(socket); }
@@ -301,7 +301,7 @@ std::error_code iocp::wait(time_point until, completions& finished) {
     DWORD time = milliseconds_until(until);
     if (looking_ != nullptr) {
         look_again(finished);
-        time = std::min(time, looking_ != nullptr ? look_pace : 0);
+        time = std::min(time, looking_ != nullptr ? look_milliseconds : 0);
     }
     if (unposted_.exchange(false)) {
         woken_.store(false);

@@ -10,8 +10,8 @@
 #include "core/back_off.hpp"
 #include "core/backend.hpp"
 #include "core/backends.hpp"
-#include "win/iocp_pool.hpp"
 #include "win/extension.hpp"
+#include "win/iocp_pool.hpp"
 
 namespace thole::detail {
 

@@ -44,7 +44,9 @@ time_point iocp::restock_listed(completions& finished) {
             state.not_before = now() + state.delay;
             state.delay = std::min(2 * state.delay, back_off::most);
         }
-        if (!state.reading.empty()) {
+        if (is_paused(state.reading)) {
+            // Nothing stands: the core asks again for all of them.
+        } else if (!state.reading.empty()) {
             restock_later(state);
             again = std::min(again, state.not_before);
         } else if (awaited) {
