@@ -41,17 +41,24 @@ def until(holds, what):
         time.sleep(0.01)
 
 
-def free_port():
-    """For a server to come, which is awaited meanwhile. Below those that the system gives: one of
-    them might be another test's listener a moment later, with our client at its door."""
+def open_door():
+    """A listening socket on a port that nothing of the system's speaks of. Not one that the system
+    gives: that may name what another test's client left in TIME_WAIT, or be another test's
+    listener a moment after it was closed here."""
     for port in random.sample(range(20_000, 30_000), 100):
-        with socket.socket() as held:
-            try:
-                held.bind(('127.0.0.1', port))
-            except OSError:
-                continue
-            return port
+        if any(table(port)):
+            continue
+        try:
+            return socket.create_server(('127.0.0.1', port), backlog=128)
+        except OSError:
+            continue
     raise AssertionError('no port is free')
+
+
+def free_port():
+    """For a server to come, which is awaited meanwhile."""
+    with open_door() as door:
+        return door.getsockname()[1]
 
 
 def run(*line, **more):
@@ -147,7 +154,7 @@ class Server:
 
     def __init__(self, deed):
         self.deed = deed
-        self.door = socket.create_server(('127.0.0.1', 0), backlog=128)
+        self.door = open_door()
         self.port = self.door.getsockname()[1]
         self.thread = threading.Thread(target=self.serve, daemon=True)
 

@@ -4,6 +4,7 @@ import pathlib
 import socket
 import struct
 import sys
+from unittest import mock
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 from driving import (PATIENCE, WINDOWS, Example, Server, at_rest, free_port, needs,  # noqa
@@ -49,6 +50,15 @@ class ReconnectCases:
                 until(lambda: at_rest(server.port), 'all are at rest')
             else:
                 self.assertEqual(sockets(server.port), [('LISTEN', True)])
+
+    def test_what_others_left_is_not_counted(self):
+        # A port may name what the client of an earlier server left in TIME_WAIT.
+        with Server(lambda client: client.recv(1)) as server:
+            port = server.port
+            socket.create_connection(('127.0.0.1', port)).close()
+            until(lambda: ('TIME_WAIT', False) in sockets(port), 'it closed first')
+        with mock.patch('random.sample', lambda *_: range(port, port + 100)), Server(None) as server:
+            self.assertEqual(sockets(server.port), [('LISTEN', True)])
 
     def test_a_server_that_comes_late_is_found(self):
         with socket.socket() as held:
