@@ -57,7 +57,8 @@ class ReconnectCases:
             port = server.port
             socket.create_connection(('127.0.0.1', port)).close()
             until(lambda: ('TIME_WAIT', False) in sockets(port), 'it closed first')
-        with mock.patch('random.sample', lambda *_: range(port, port + 100)), Server(None) as server:
+        offers = mock.patch('random.sample', lambda *_: range(port, port + 100))
+        with offers, Server(None) as server:
             self.assertEqual(sockets(server.port), [('LISTEN', True)])
 
     def test_a_server_that_comes_late_is_found(self):
