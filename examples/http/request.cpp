@@ -151,9 +151,10 @@ private:
 
 // Lines that do not end with CR LF are malformed.
 bool next_line(std::string_view& text, std::string_view& line) {
-    line = cut(text, '\n');
-    if (!line.ends_with('\r')) return false;
-    line.remove_suffix(1);
+    const std::size_t end = text.find('\n');
+    if (end == std::string_view::npos || end == 0 || text[end - 1] != '\r') return false;
+    line = text.substr(0, end - 1);
+    text.remove_prefix(end + 1);
     return line.find('\r') == std::string_view::npos;
 }
 

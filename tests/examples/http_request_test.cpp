@@ -5,8 +5,12 @@
 
 #include <algorithm>
 #include <cstring>
+#include <map>
 #include <memory>
+#include <random>
 #include <string>
+#include <tuple>
+#include <utility>
 #include <vector>
 
 using http::request_reader;
@@ -18,29 +22,48 @@ struct read_one {
     http::request asked;
 };
 
-// Everything that a reader makes of `bytes` when they come in pieces of `size`.
-std::vector<read_one> requests_of(std::string_view bytes, std::size_t size) {
+struct read_all {
+    std::vector<read_one> requests;
+    bool begun = false;  // some of one more has come
+};
+
+// Everything that a reader makes of `bytes`, which come in pieces: `next_size` says how large. What
+// stands in the reader's space beyond them is `other`, again and again.
+template <class F>
+read_all read_in_pieces(std::string_view bytes, F next_size, std::string_view other) {
     const auto reader = std::make_unique<request_reader>();
-    std::vector<read_one> all;
+    read_all all;
     for (;;) {
         const auto step = reader->next();
         if (step == request_reader::step::request) {
-            all.push_back({0, reader->get()});
+            all.requests.push_back({0, reader->get()});
             continue;
         }
         if (step == request_reader::step::refused) {
-            CHECK(reader->next() == request_reader::step::refused);  // and stays so
-            all.push_back({reader->status(), {}});
+            if (reader->next() != request_reader::step::refused) FAIL("refused, and taken back");
+            all.requests.push_back({reader->status(), {}});
             return all;
         }
         const auto space = reader->space();
-        REQUIRE_FALSE(space.empty());
-        const std::size_t count = std::min({size, space.size(), bytes.size()});
-        if (count == 0) return all;
+        if (space.empty()) FAIL("it wants more, and has no room");
+        const std::size_t count = std::min({next_size(), space.size(), bytes.size()});
+        if (count == 0) break;
         std::memcpy(space.data(), bytes.data(), count);
+        const auto rest = space.subspan(count);
+        for (std::size_t at = 0; at < rest.size() && at < 64; at += other.size()) {
+            std::memcpy(&rest[at], other.data(), std::min(other.size(), rest.size() - at));
+        }
         bytes.remove_prefix(count);
         reader->took(count);
     }
+    all.begun = reader->begun();
+    return all;
+}
+
+std::vector<read_one> requests_of(std::string_view bytes, std::size_t size) {
+    return read_in_pieces(
+               bytes, [size] { return size; }, "x")
+        .requests;
 }
 
 read_one only(std::string_view bytes) {
@@ -191,6 +214,151 @@ TEST_CASE("any byte anywhere is answered, or waited for") {
                 REQUIRE(once[i].status == pieces[i].status);
                 REQUIRE(once[i].asked.path == pieces[i].asked.path);
             }
+        }
+    }
+}
+
+namespace {
+
+constexpr int statuses[] = {0, 400, 405, 413, 414, 431, 501, 505};
+
+bool equal(const read_all& one, const read_all& other) {
+    const auto fields = [](const read_one& each) {
+        const http::request& asked = each.asked;
+        return std::tie(each.status, asked.how, asked.path, asked.body, asked.keep_alive);
+    };
+    return one.begun == other.begun &&
+           std::ranges::equal(one.requests, other.requests, {}, fields, fields);
+}
+
+// What the header promises of each answer.
+bool is_kept(const read_one& each) {
+    const http::request& asked = each.asked;
+    return each.status != 0 ? std::ranges::count(statuses, each.status) == 1
+                            : asked.path.starts_with('/') && asked.body <= http::longest_body &&
+                                  std::ranges::none_of(asked.path, [](char c) {
+                                      return (c >= 0 && c < ' ') || c == '\x7f';
+                                  });
+}
+
+// Good requests, then one to four strokes of bad luck.
+class mutations {
+public:
+    std::string next() {
+        std::string text = good();
+        if (draw(3) == 0) text += good();
+        for (std::size_t left = 1 + draw(4); left != 0; --left) strike(text);
+        return text;
+    }
+    std::size_t draw(std::size_t below) { return random_() % below; }
+
+private:
+    std::string good() {
+        static const std::string all[] = {
+            get("/a/b%20c.txt?x=1&y=%00"),
+            "\r\nHEAD http://host:80/x HTTP/1.1\r\nHost: b\r\nAccept: */*\r\n\r\n",
+            "GET /d HTTP/1.1\r\nhost:c\r\nContent-Length: 5\r\n\r\nGET /",
+            "GET / HTTP/1.0\r\nConnection: keep-alive, x\r\n\r\n",
+            with_field("Connection: close\r\nCookie: a=b;\tc"),
+        };
+        return all[draw(std::size(all))];
+    }
+    void strike(std::string& text) {
+        static const std::string words[] = {"\r\n",
+                                            "\r",
+                                            "\n",
+                                            "\r\n\r\n",
+                                            " ",
+                                            ":",
+                                            "%",
+                                            "%2f",
+                                            "\xff",
+                                            std::string(1, '\0'),
+                                            "POST",
+                                            "BREW",
+                                            "HTTP/2.0",
+                                            "http://b",
+                                            "Host",
+                                            "Connection",
+                                            "65537",
+                                            "\r\nContent-Length: 65537\r\nX:",
+                                            "\r\nTransfer-Encoding: chunked\r\nX:"};
+        const std::string& word = words[draw(std::size(words))];
+        const std::size_t at = draw(5) == 0 ? 0 : draw(text.size() + 1);
+        const std::size_t size = std::min(draw(12), text.size() - at);
+        const std::size_t which = draw(50);
+        if (which == 0) {  // too much of something
+            text.insert(at,
+                        std::string(draw(2) == 0 ? http::longest_target : http::longest_head, 'a'));
+        } else if (which == 1) {
+            text.resize(at);
+        } else if (which < 10) {
+            text.replace(at, size, 1, static_cast<char>(draw(256)));
+        } else if (which < 20) {
+            text.insert(at, text.substr(draw(text.size() + 1), draw(40)));
+        } else if (which < 30) {
+            text.insert(at, word);
+        } else if (which < 35) {
+            text.erase(at, size);
+        } else {  // the word that stands there
+            constexpr std::string_view ends = " :\r\n";
+            const std::size_t from = text.find_last_of(ends, at) + 1;
+            const std::size_t to = std::min(text.find_first_of(ends, from), text.size());
+            text.replace(from, to - from, word);
+        }
+    }
+
+    std::mt19937 random_{20261122};
+};
+
+}  // namespace
+
+TEST_CASE("what is mutated has one answer, however it is split") {
+    mutations all;
+    std::map<int, int> seen;
+    for (int i = 0; i < 400; ++i) {
+        const std::string text = all.next();
+        INFO(text);
+        const read_all once = read_in_pieces(
+            text, [&] { return text.size(); }, "x");
+        for (const read_one& each : once.requests) {
+            ++seen[each.status];
+            REQUIRE(is_kept(each));
+        }
+        // At every byte of what is short. The bytes that have not come end a head, if they are
+        // read.
+        for (std::size_t at = 1; at < text.size(); at += 1 + text.size() / 200) {
+            std::size_t size = at;
+            const auto next_size = [&] { return std::exchange(size, text.size()); };
+            if (!equal(once, read_in_pieces(text, next_size, "\r\n\r\n"))) {
+                FAIL("split at " << at);
+            }
+        }
+        const auto some = [&] { return 1 + all.draw(9); };
+        CHECK(equal(once, read_in_pieces(
+                              text, [] { return std::size_t{1}; }, "\n:9")));
+        CHECK(equal(once, read_in_pieces(text, some, "\r\nX: 1\r\n\r\n")));
+    }
+    for (const int status : statuses) {
+        INFO(status);
+        CHECK(seen[status] > 0);
+    }
+}
+
+TEST_CASE("a head that is cut anywhere is refused, and nothing is read beyond it") {
+    mutations all;
+    for (int i = 0; i < 400; ++i) {
+        const std::string text = all.next();
+        INFO(text);
+        for (std::size_t size = 0; size < std::min<std::size_t>(text.size(), 400); ++size) {
+            // Of its own size, for AddressSanitizer.
+            const std::vector<char> head(text.begin(), text.begin() + static_cast<long>(size));
+            http::request asked;
+            const int status = http::parse_head({head.data(), head.size()}, asked);
+            if (!is_kept({status, asked})) FAIL("cut at " << size << ": " << status);
+            const std::string_view seen(head.data(), head.size());
+            const bool ends = seen.find("\n\r\n") != seen.npos;
+            if (status == 0 && !ends) FAIL("cut at " << size << ": taken");
         }
     }
 }
