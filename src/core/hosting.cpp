@@ -141,8 +141,10 @@ task<> hosted::live(hosted& self) {
         self.parting = nullptr;
         self.parted(report);
     }
-    const result<void> written = co_await self.sent_.wait();  // R1: its buffer lies here
-    static_cast<void>(written);
+    if (!self.sent_.is_set()) {
+        const result<void> written = co_await self.sent_.wait();  // R1: its buffer lies here
+        static_cast<void>(written);
+    }
 }
 
 }  // namespace thole::detail
