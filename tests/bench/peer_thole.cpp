@@ -11,12 +11,14 @@ void refuse(const char* what, const std::string& why) {
 setup::setup(const arguments& given) {
     const std::string style = given.text("style", "callback");
     const auto kind = thole::parse_backend(given.text("backend", "automatic"));
-    if (!kind || (style != "callback" && style != "coroutine")) {
-        refuse("arguments", "backend=automatic|epoll|io_uring|select style=callback|coroutine");
+    hosted = style == "serve";
+    coroutines = hosted || style == "coroutine";
+    if (!kind || (!coroutines && style != "callback")) {
+        refuse("arguments",
+               "backend=automatic|epoll|io_uring|select style=callback|coroutine|serve");
     }
     options.backend = *kind;
     options.spin = std::chrono::microseconds(given.number("spin", 0));
-    coroutines = style == "coroutine";
     const long ms = given.number("deadline_ms", 0);
     until = ms > 0 ? thole::within(std::chrono::milliseconds(ms)) : thole::never;
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
 // thole as its users see it: what its workloads share.
-//   backend=automatic|epoll|io_uring|select   style=callback|coroutine
+//   backend=automatic|epoll|io_uring|select   style=callback|coroutine|serve
 #pragma once
 
 #include <thole/thole.hpp>
@@ -16,6 +16,7 @@ struct setup {
 
     thole::loop_options options;
     bool coroutines;
+    bool hosted;            // by thole::serve()
     thole::deadline until;  // of each step of a connection; never by default
 };
 

@@ -43,6 +43,9 @@ task<> once(service& s, tcp::socket peer) {
     if (auto n = co_await peer.read(buffer, s.until)) {
         static_cast<void>(co_await peer.write(buffer.first(*n), s.until));
     }
+    if (s.graceful) {
+        static_cast<void>(co_await peer.close_gracefully(thole::within(std::chrono::seconds(5))));
+    }
     peer.close();
     s.gone();
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// serve port= kind=echo|once|sink|source chunk= exit_after= deadline_ms=
+// serve port= kind=echo|once|sink|source chunk= exit_after= deadline_ms= graceful=
 #include "peer_thole_serve.hpp"
 
 namespace bench::with_thole {
@@ -22,7 +22,9 @@ service_kind kind_of(const arguments& given) {
 
 service::service(thole::loop& on, thole::tcp::listener at, const arguments& given, const setup& how)
     : loop(on), door(std::move(at)), kind(kind_of(given)), receive(given.number("receive", 0) != 0),
+      graceful(given.number("graceful", how.hosted ? 1 : 0) != 0),
       chunk(static_cast<std::size_t>(given.number("chunk", 1024))), until(how.until),
+      idle(std::chrono::milliseconds(given.number("deadline_ms", 60'000))),
       out(kind == service_kind::source ? chunk : 0, std::byte{'y'}),
       exit_after_(given.number("exit_after", 0)) {}
 
@@ -44,7 +46,9 @@ void serve(const arguments& given, result& /*unused*/) {
     auto door = value_of(thole::tcp::listener::open(on, where), "listen");
     announce(value_of(door.local(), "listen").port());
     service s(on, std::move(door), given, how);
-    if (how.coroutines) {
+    if (how.hosted) {
+        serve_by_server(s);
+    } else if (how.coroutines) {
         serve_by_coroutines(s);
     } else {
         serve_by_callbacks(s);

@@ -40,10 +40,12 @@ public:
     thole::loop& loop;
     thole::tcp::listener door;
     const service_kind kind;
-    const bool receive;  // into lent buffers
+    const bool receive;   // into lent buffers
+    const bool graceful;  // connections end by close_gracefully()
     const std::size_t chunk;
     const thole::deadline until;
-    const std::vector<std::byte> out;  // what a source sends
+    const std::chrono::nanoseconds idle;  // in its place, where serve() serves
+    const std::vector<std::byte> out;     // what a source sends
 
 private:
     std::unique_ptr<std::byte[]> take();
@@ -53,8 +55,9 @@ private:
     std::vector<std::unique_ptr<std::byte[]>> spare_;
 };
 
-// Both run the loop until the service says stop.
+// Each runs the loop until the service says stop.
 void serve_by_callbacks(service& s);
 void serve_by_coroutines(service& s);
+void serve_by_server(service& s);
 
 }  // namespace bench::with_thole

@@ -51,6 +51,10 @@ ALL = (
     thole('thole_lent', 'epoll', 'callback', 'receive=1'),  # buffers that the loop lends
     thole('thole_uring_lent', 'io_uring', 'callback', 'receive=1'),
     thole('thole_select', 'select', 'callback'),
+    thole('thole_graceful', 'epoll', 'coroutine', 'graceful=1'),  # its connections part in peace
+    thole('thole_uring_graceful', 'io_uring', 'coroutine', 'graceful=1'),
+    thole('thole_serve', 'epoll', 'serve'),  # thole::serve(), with its idle deadline
+    thole('thole_uring_serve', 'io_uring', 'serve'),
     Peer('raw_epoll', 'peer_raw_epoll'),
     Peer('raw_uring', 'peer_raw_uring', package='liburing-dev'),
     Peer('asio', 'peer_asio', package='libboost1.81-dev'),
@@ -62,7 +66,8 @@ ALL = (
     http('http_thole_uring', 'io_uring'),
     Peer('http_asio', 'http_asio', package='libboost1.81-dev', only=HTTP),
 )
-NOT_BY_DEFAULT = ('thole_lent', 'thole_uring_lent', 'thole_select')
+NOT_BY_DEFAULT = ('thole_lent', 'thole_uring_lent', 'thole_select', 'thole_graceful',
+                  'thole_uring_graceful', 'thole_serve', 'thole_uring_serve')
 
 
 def is_thole(name):
