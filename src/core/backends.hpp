@@ -33,8 +33,8 @@ extern backend_maker linked_backends;
 
 // The simulated network, on every platform (src/sim).
 [[nodiscard]] backend_choice simulated_backend(loop_core& core);
-// What the platform has besides (src/posix/backends.cpp, src/win/backends.cpp): a kind that it does
-// not know, or that the machine refuses, is an error with its reason.
+// What the platform has (src/posix/backends.cpp, src/win/backends.cpp), that one among it: a kind
+// that it does not know, or that the machine refuses, is an error with its reason.
 [[nodiscard]] backend_choice platform_backend(backend_kind kind, loop_core& core);
 // The kind taken when nobody wishes another.
 [[nodiscard]] backend_kind default_backend() noexcept;

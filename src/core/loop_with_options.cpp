@@ -11,7 +11,7 @@ namespace thole {
 namespace detail {
 
 backend_choice any_backend(backend_kind kind, loop_core& core) {
-    return kind == backend_kind::sim ? simulated_backend(core) : platform_backend(kind, core);
+    return platform_backend(kind, core);
 }
 
 namespace {

@@ -31,7 +31,8 @@ backend_choice platform_backend(backend_kind kind, loop_core& core) {
     case backend_kind::iocp:
         return {nullptr, system_error(EOPNOTSUPP), "IOCP exists on Windows only"};
     case backend_kind::sim:
-        break;
+        watch_forks();  // R78: the others do when they open what wakes them
+        return simulated_backend(core);
     }
     return {nullptr, system_error(EINVAL), "no backend of this platform"};
 }

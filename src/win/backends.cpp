@@ -7,6 +7,9 @@
 namespace thole::detail {
 
 backend_choice platform_backend(backend_kind kind, loop_core& core) {
+    if (kind == backend_kind::sim) {
+        return simulated_backend(core);
+    }
     if (kind != backend_kind::iocp && kind != backend_kind::automatic) {
         return {nullptr, system_error(WSAEOPNOTSUPP),
                 std::string(to_string(kind)) + " is not part of Windows builds"};
