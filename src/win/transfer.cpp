@@ -100,13 +100,14 @@ call await_news(operation& op, const iocp_state& state, int& raw) noexcept {
 // What there is has an end; that the system lacks something says nothing of the connection (R28).
 // Who waited is told by the read that follows, others at once.
 progress end_look(operation& op, iocp_state& state, int raw) noexcept {
-    if (raw == WSAEDISCON && op.what != verb::wait_readable) {
-        end_reading(op, state);
+    const bool only_waits = op.what == verb::wait_readable || op.what == verb::closed;
+    if (raw == WSAEDISCON) {  // the peer has finished: nothing is broken
+        only_waits ? settle_done(op) : end_reading(op, state);
         return progress::done;
     }
     if (raw != ERROR_OPERATION_ABORTED && op.why == reason::none && !is_exhaustion(raw)) {
         state.broken = raw;
-        if (op.what == verb::wait_readable || op.what == verb::closed) {
+        if (only_waits) {
             settle_done(op);
             return progress::done;
         }

@@ -253,6 +253,38 @@ THOLE_TEST("R47: a graceful disconnect is the end of the stream", "[scripted]") 
     CHECK(all.seen[0].error() == errc::end_of_stream);
 }
 
+THOLE_TEST("R47: who only looks is told that there is something, and the read of the end",
+           "[scripted]") {
+    for (const DWORD status : {0xC000020CUL, 0xC0000237UL}) {
+        for (const verb looks : {verb::closed, verb::wait_readable}) {
+            CAPTURE(status, static_cast<int>(looks));
+            rig r(backend_kind::iocp);
+            line l(r);
+            ends<result<void>> seen;
+            callback<tcp::closed_op, ends<result<void>>::add> noticing{{&seen}};
+            callback<tcp::wait_readable_op, ends<result<void>>::add> waiting{{&seen}};
+            if (looks == verb::closed) {
+                noticing.start(l.here, within(5s));
+            } else {
+                waiting.start(l.here, within(5s));
+            }
+            REQUIRE(r.on.run_for(5ms));
+            end_reads_with(status);
+            l.peer.finish();
+            REQUIRE(r.on.run());
+            REQUIRE(seen.seen.size() == 1);
+            CHECK(seen.seen[0].error() == std::error_code{});
+            ends<result<std::size_t>> all;
+            callback<tcp::read_op, ends<result<std::size_t>>::add> reading{{&all}};
+            std::byte buffer[8];
+            reading.start(l.here, buffer, within(5s));
+            REQUIRE(r.on.run());
+            REQUIRE(all.seen.size() == 1);
+            CHECK(all.seen[0].error() == errc::end_of_stream);
+        }
+    }
+}
+
 THOLE_TEST("R17: a read that the system ends by itself is asked for once more, then told",
            "[scripted]") {
     for (const int aborts : {1, 2}) {
