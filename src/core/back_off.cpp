@@ -158,6 +158,11 @@ void loop_core::ask_again(operation& op) noexcept {
     const bool writing = uses_writing(op.what);
     socket_state& state = *op.state;
     operation_queue& queue = queue_of(op);
+    if (is_accept(op.what) && state.as_listener()->when_exhausted == tcp::exhaustion_policy::shed) {
+        // Before a client: where descriptors come back one by one, clients would take each of them.
+        control_request lost{request::keep_reserve};
+        static_cast<void>(network->control(state, lost));
+    }
     operation_queue others = std::exchange(queue, {});
     mark_waiting(*this, state, writing);
     for (operation* next = others.front(); next != nullptr && queue.empty();

@@ -103,6 +103,8 @@ enum class request : std::uint8_t {
     unacknowledged,  // → value: bytes that the system holds, our FIN as one; 0 where it does not
                      // tell
     fin_arrived,     // → value: 1, ours was acknowledged, the peer's has not come; not_supported
+    keep_reserve,    // a listener that sheds, before it asks again: what it does that by, if it
+                     // was lost; where that cannot be had now, an error that says nothing else
 };
 
 // The system's switches and numbers: each platform has a table of them (options.cpp).

@@ -180,6 +180,7 @@ int control_handle(int fd, control_request& asked) noexcept {
         return get_keep_alive(fd, asked.keep_alive);
     case request::connected_for:  // the backend knows, and does
     case request::release:
+    case request::keep_reserve:
         break;
     case request::unacknowledged:
         return sys::ioctl(fd, SIOCOUTQ, &asked.value) == 0 ? 0 : errno;

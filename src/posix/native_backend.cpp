@@ -104,6 +104,9 @@ std::error_code native_backend::control(socket_state& socket, control_request& a
     if (asked.what == request::release) {
         return system_error(release(state, asked));
     }
+    if (asked.what == request::keep_reserve) {
+        return system_error(keep_reserve());
+    }
     int failed = control_handle(state.fd, asked);
     if (failed == 0 && asked.what == request::listen &&
         asked.listening.when_exhausted == tcp::exhaustion_policy::shed) {
@@ -155,7 +158,7 @@ void native_backend::shed(const native_state& state, listener_half& door, int ra
     }
     close_handle(std::exchange(reserve_, -1));
     door.counts.shed += reset_waiting(state.fd);
-    static_cast<void>(keep_reserve());  // else with the next one
+    static_cast<void>(keep_reserve());  // else when it asks again: another thread may have taken it
     if (waits) {
         static_cast<void>(set_blocking(state.fd, true));
     }

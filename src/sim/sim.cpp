@@ -167,8 +167,7 @@ std::error_code sim::control(socket_state& state, control_request& asked) {
         if (end.at != sim_end::phase::connected) {
             return code_of(std::errc::not_connected);
         }
-        asked.time =
-            std::chrono::duration_cast<std::chrono::milliseconds>(network_.now() - end.since);
+        asked.time = std::chrono::floor<std::chrono::milliseconds>(network_.now() - end.since);
         break;
     case request::unacknowledged:  // what was sent has arrived
         asked.value = 0;
@@ -180,6 +179,7 @@ std::error_code sim::control(socket_state& state, control_request& asked) {
         return code_of(std::errc::operation_not_supported);
     case request::listen:
     case request::local_name:
+    case request::keep_reserve:
         break;
     }
     return {};

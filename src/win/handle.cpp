@@ -156,6 +156,7 @@ int control_handle(SOCKET socket, control_request& asked) noexcept {
         break;
     case request::unacknowledged:  // the system does not tell
     case request::fin_arrived:
+    case request::keep_reserve:  // nobody is shed
         return WSAEOPNOTSUPP;
     }
     return WSAEINVAL;

@@ -244,6 +244,84 @@ THOLE_TEST("R69: without its reserve a listener that sheds waits, and finds it a
     CHECK(r.run(echoes(*at.got.seen[0], client)));
 }
 
+// Another thread opens something in the very moment in which the reserve is given up for a client.
+struct theft {
+    explicit theft(std::intptr_t reserve) {
+        script::on("close")
+            .when([reserve](const call& asked) { return asked.handle == reserve; })
+            .then([this](call&) { taken_ = ::eventfd(0, EFD_CLOEXEC); });
+    }
+    theft(const theft&) = delete;
+    theft& operator=(const theft&) = delete;
+    ~theft() { give_back(); }
+    void give_back() {
+        if (taken_ >= 0) {
+            ::close(std::exchange(taken_, -1));
+        }
+    }
+    [[nodiscard]] int taken() const { return taken_; }
+
+private:
+    int taken_ = -1;
+};
+
+// Also of io_uring, whose accepts the script does not see: the limit is the system's own.
+std::vector<backend_kind> kinds_of_machine() {
+    std::vector<backend_kind> found(std::begin(kinds), std::end(kinds));
+    if (const loop tried({.backend = backend_kind::io_uring}); !tried.error()) {
+        found.push_back(backend_kind::io_uring);
+    }
+    return found;
+}
+
+THOLE_TEST("R69: a reserve that another thread took is won back, and who waits is shed again",
+           "[scripted]") {
+    for (const backend_kind kind : kinds_of_machine()) {
+        CAPTURE(to_string(kind));
+        rig r(kind);
+        tcp::listener door =
+            open_door(r.on, address_family::ipv4, {.when_exhausted = exhaustion_policy::shed});
+        const std::intptr_t reserve = script::calls("eventfd").back().result;
+        const auto come = [&door] { return raw::socket::connect(*door.local()); };
+        const auto run_until = [&r](auto holds) {
+            for (int turns = 0; !holds(); ++turns) {
+                REQUIRE(turns < 10'000);
+                REQUIRE(r.on.run_for(1ms));
+            }
+        };
+        raw::socket unlucky = come();
+        raw::no_descriptors none;
+        theft other(reserve);
+        made got;
+        accepting op{{&got}};
+        op.start(door, within(20s));
+        run_until([&door] { return door.counters().pauses >= 3; });
+        CHECK(other.taken() == reserve);
+        CHECK(door.counters().shed == 0);  // nobody can be taken, and nobody is lost
+        CHECK(op.pending());
+
+        other.give_back();
+        run_until([&door] { return door.counters().shed != 0; });
+        CHECK(unlucky.receive(1).how == raw::ending::reset);
+        none.give(1);
+        raw::socket next = come();
+        run_until(
+            [&door] { return door.counters().shed == 2; });  // it still has what it does it by
+        CHECK(next.receive(1).how == raw::ending::reset);
+        next.close();
+        CHECK(op.pending());
+
+        none.give(1);
+        raw::socket lucky = come();
+        run_until([&op] { return !op.pending(); });
+        REQUIRE(got.seen.size() == 1);
+        REQUIRE(got.seen[0]);
+        CHECK(r.run(echoes(*got.seen[0], lucky)));
+        CHECK(door.counters().accepted == 1);
+        CHECK(door.counters().shed == 2);
+    }
+}
+
 THOLE_TEST("R69: a client for whom the loop has no room is reset, and the accept goes on",
            "[scripted]") {
     for (const exhaustion_policy policy : {exhaustion_policy::pause, exhaustion_policy::report}) {
