@@ -83,6 +83,7 @@ void back_off::arm() noexcept {
 // What fails again takes a place that was left before.
 void back_off::ask_again() noexcept {
     const std::size_t due = std::exchange(count_, 0);
+    calm_ = core_.clock() + 2 * delay_;  // from now on, however late that is
     for (std::size_t i = 0; i < due; ++i) {
         operation& op = *line_[i];
         op.error = 0;

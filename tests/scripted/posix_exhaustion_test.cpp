@@ -4,6 +4,7 @@
 
 #include <deque>
 #include <string>
+#include <thread>
 
 #include "posix/platform.hpp"
 
@@ -133,6 +134,22 @@ THOLE_TEST("R69: the loop sleeps while a descriptor is lacking", "[scripted]") {
         CHECK(waits() <= 20);
         CHECK(count("accept4") <= 8);
         CHECK(count("accept4") >= 1);
+    }
+}
+
+THOLE_TEST("R69: a loop that comes late does not ask more often for that", "[scripted]") {
+    for (const backend_kind kind : kinds) {
+        CAPTURE(to_string(kind));
+        rig r(kind);
+        waiting_door at(r);
+        const script::rule& failing = script::on("accept4").forever().gives(-1, EMFILE);
+        const raw::socket client = at.client();
+        const time_point start = r.on.now();
+        for (int turns = 0; turns < 25; ++turns) {
+            std::this_thread::sleep_for(12ms);  // the first wait is over after 5
+            REQUIRE(r.on.poll());
+        }
+        CHECK(failing.used() <= 8 + (r.on.now() - start) / 250ms);
     }
 }
 
