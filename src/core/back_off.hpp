@@ -40,6 +40,7 @@ public:
     void remove(operation& op) noexcept;
     // `next` waits in the place of `op`.
     void replace(operation& op, operation& next) noexcept;
+    [[nodiscard]] bool empty() const noexcept { return count_ == 0; }
 
 private:
     [[nodiscard]] bool grow() noexcept;

@@ -61,8 +61,13 @@ void server_core::sweep() noexcept {
     }
 }
 
-// The last resort: some of the idle, the oldest first.
+// The last resort: some of the idle, the oldest first. Where nobody waits any more the last time
+// was enough.
 void server_core::find_room() noexcept {
+    const back_off* line = on.core()->lacking.get();
+    if (!std::exchange(lost_one, false) && (line == nullptr || line->empty())) {
+        return;
+    }
     std::size_t idle = 0;
     for (const hosted* one = first; one != nullptr; one = one->next) {
         idle += !one->closing && one->is_quiet() ? 1U : 0U;

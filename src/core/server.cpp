@@ -140,8 +140,7 @@ void server_core::take_in(tcp::socket&& made) noexcept {
     auto* one = new (std::nothrow) hosted(*this, std::move(made));
     if (one == nullptr) {
         made.abort();
-        ++totals.shed;
-        meet_scarcity();
+        turned_away();
         return;
     }
     use();
@@ -152,8 +151,7 @@ void server_core::take_in(tcp::socket&& made) noexcept {
     watch_loop();
     if (caught([&] { static_cast<void>(on.spawn(hosted::live(*one))); })) {  // no memory
         one->wire().abort();
-        ++totals.shed;
-        meet_scarcity();
+        turned_away();
         left(*one);
     }
 }
@@ -189,6 +187,12 @@ void server_core::forget_loop() noexcept {
     relief.disarm();
     turns.leave();
     scarcity.leave();
+}
+
+void server_core::turned_away() noexcept {
+    ++totals.shed;
+    lost_one = true;
+    meet_scarcity();
 }
 
 // Not at once, and not again while the last time may still take effect.

@@ -140,6 +140,7 @@ struct server_core {
     void left(hosted& one) noexcept;
     void look_whether_empty() noexcept;
 
+    void turned_away() noexcept;
     void meet_scarcity() noexcept;
     void watch_loop() noexcept;
     void forget_loop() noexcept;
@@ -169,6 +170,7 @@ struct server_core {
     server_watch scarcity;   // while there is a listener or a connection
     timer relief;            // the last resort is due
     time_point relieved;     // when it was taken
+    bool lost_one = false;   // since then, for lack of memory
     std::error_code failed;
     server_counters totals;  // of connections that have ended
     drain_report drained;    // the same, as drains see it
