@@ -214,14 +214,17 @@ private:
     std::array<std::unique_ptr<connection>, 24> connections_{};
 };
 
-account storm_of(unsigned seed, std::size_t steps) {
-    loop on(options_of_run());
+account storm_on(loop& on, unsigned seed, std::size_t steps) {
     storm weather(on, seed);
     for (std::size_t i = 0; i < steps; ++i) {
         weather.step();
     }
     weather.end();
     return weather.seen;
+}
+account storm_of(unsigned seed, std::size_t steps) {
+    loop on(options_of_run());
+    return storm_on(on, seed, steps);
 }
 
 void check(const account& seen) {
@@ -248,9 +251,12 @@ THOLE_TEST("R24 R29 a storm of opening, writing and closing: nobody gets a stran
 // other's by then.
 THOLE_TEST("R25 closes, also twice, on one loop harm no socket of another thread's",
            "[close][threads]") {
+    // Before the thread: liburing maps memory by calls of its own that ThreadSanitizer does not
+    // see, so that a ring at the address of another thread's earlier one looks like a race.
+    loop on(options_of_run());
     account theirs;
     std::thread other([&theirs] { theirs = storm_of(1000, rounds()); });
-    const account ours = storm_of(2000, rounds());
+    const account ours = storm_on(on, 2000, rounds());
     other.join();
     check(ours);
     check(theirs);
