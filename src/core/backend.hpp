@@ -20,12 +20,13 @@ namespace thole::detail {
 enum class socket_role : std::uint8_t { stream, listener };
 
 struct socket_kind {  // one byte
-    socket_role role : 4;
+    socket_role role : 3;
+    bool fin_sent : 1;  // POSIX: of a state, by us
     address_family family : 4;
 
     constexpr socket_kind(socket_role asked = socket_role::stream,
                           address_family of = address_family::ipv4) noexcept
-        : role(asked), family(of) {}
+        : role(asked), fin_sent(false), family(of) {}
 };
 
 // What is to be known of a socket at once: one look asks for several. Where neither `asks` nor the
@@ -100,8 +101,7 @@ enum class request : std::uint8_t {
     get_keep_alive,  // → keep_alive
     connected_for,   // → time
     release,         // nothing is pending; value: blocking → native, which is the caller's
-    unacknowledged,  // → value: bytes that the system holds, our FIN as one; 0 where it does not
-                     // tell
+    unacknowledged,  // → value: bytes of ours that the system holds; 0 where it does not tell
     fin_arrived,     // → value: 1, ours was acknowledged, the peer's has not come; not_supported
     keep_reserve,    // a listener that sheds, before it asks again: what it does that by, if it
                      // was lost; where that cannot be had now, an error that says nothing else

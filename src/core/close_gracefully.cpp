@@ -268,10 +268,9 @@ void close_gracefully_op::decide(close_end by, const std::error_code& as) noexce
 }
 
 void close_gracefully_op::end() noexcept {
-    const bool fin_sent = report_.phase == close_phase::waiting;
     detail::control_request asked{request::unacknowledged};
     if (!detail::loop_core::control(held_, asked) && asked.value > 0) {
-        report_.unsent += static_cast<std::size_t>(asked.value - (fin_sent ? 1 : 0));
+        report_.unsent += static_cast<std::size_t>(asked.value);
     }
     const bool usual = report_.ended_by == close_end::peer_closed ? !resets_at_end_ : core->closing;
     detail::close(*std::exchange(held_, nullptr),

@@ -92,14 +92,22 @@ void forget_linger(int fd) noexcept {
     }
 }
 
-int fin_arrived(int fd, int& arrived) noexcept {
+// RFC 9293 §3.3.2, as the system numbers them; 0 or a code.
+int state_of_connection(int fd, int& state) noexcept {
     tcp_info told{};
     socklen_t length = sizeof told;
     if (sys::getsockopt(fd, IPPROTO_TCP, TCP_INFO, &told, &length) != 0) {
         return errno;
     }
-    arrived = told.tcpi_state == TCP_FIN_WAIT2 ? 1 : 0;
+    state = told.tcpi_state;
     return 0;
+}
+
+int fin_arrived(int fd, int& arrived) noexcept {
+    int state = 0;
+    const int failed = state_of_connection(fd, state);
+    arrived = failed == 0 && state == TCP_FIN_WAIT2 ? 1 : 0;
+    return failed;
 }
 
 void forked() { ++fork_count; }
@@ -156,6 +164,13 @@ int peer_name(int fd, endpoint& name) noexcept {
     }
     name = from_native(&address.any, address.length);
     return 0;
+}
+
+bool has_sent_fin(int fd) noexcept {
+    int state = 0;
+    static_cast<void>(state_of_connection(fd, state));
+    return state == TCP_FIN_WAIT1 || state == TCP_FIN_WAIT2 || state == TCP_CLOSING ||
+           state == TCP_LAST_ACK || state == TCP_TIME_WAIT;
 }
 
 int control_handle(int fd, control_request& asked) noexcept {

@@ -28,6 +28,9 @@ int reset_on_close(int fd) noexcept;
 [[nodiscard]] int local_name(int fd, endpoint& name) noexcept;
 [[nodiscard]] int peer_name(int fd, endpoint& name) noexcept;
 
+// The connection's own word: no more of ours follows, and no reset has ended it.
+[[nodiscard]] bool has_sent_fin(int fd) noexcept;
+
 // Everything of `control` that concerns the handle alone: 0 or the system's code.
 [[nodiscard]] int control_handle(int fd, control_request& request) noexcept;
 

@@ -112,6 +112,15 @@ std::error_code native_backend::control(socket_state& socket, control_request& a
         asked.listening.when_exhausted == tcp::exhaustion_policy::shed) {
         failed = keep_reserve();
     }
+    if (failed == 0 && asked.what == request::shutdown_write) {
+        state.kind.fin_sent = true;
+    }
+    // A FIN counts there as one byte. A reset makes the system forget it, and what we took over may
+    // have sent it before: each of both may know what the other does not.
+    if (failed == 0 && asked.what == request::unacknowledged && asked.value > 0 &&
+        (state.kind.fin_sent || has_sent_fin(state.fd))) {
+        --asked.value;
+    }
     if (failed == 0 && asked.what == request::bind) {
         asked.address.port() != 0 ? state.set(mark::bound) : state.clear(mark::bound);
     }

@@ -7,28 +7,6 @@
 using namespace thole;
 using namespace thole::test;
 
-namespace {
-
-// What was written is in the kernel's hands, and some of it will stay there.
-std::size_t stuff(loop& on, tcp::socket& to) {
-    journal log;
-    std::size_t count = 0;
-    noting<tcp::write_some_op> writing{noted{&log, "write"}};
-    for (std::size_t i = 0; i < 1000; ++i) {
-        writing.start(to, bulk(), within(50ms));
-        settle(on);
-        if (log[i].error) {
-            CHECK(log[i].error == errc::deadline_reached);
-            break;
-        }
-        count += log[i].count;
-    }
-    REQUIRE(count != 0);
-    return count;
-}
-
-}  // namespace
-
 THOLE_TEST("CL11 graceful close, the peer closes in time", "[close][graceful]") {
     scene in;
     pair both = make_pair(in.on);

@@ -42,6 +42,24 @@ inline bool is_gone(std::error_code error) {
     return error == std::errc::connection_reset || error == std::errc::broken_pipe;
 }
 
+// What was written is in the kernel's hands, and some of it will stay there.
+inline std::size_t stuff(loop& on, tcp::socket& to) {
+    journal log;
+    std::size_t count = 0;
+    noting<tcp::write_some_op> writing{noted{&log, "write"}};
+    for (std::size_t i = 0; i < 1000; ++i) {
+        writing.start(to, bulk(), within(50ms));
+        settle(on);
+        if (log[i].error) {
+            CHECK(log[i].error == errc::deadline_reached);
+            break;
+        }
+        count += log[i].count;
+    }
+    REQUIRE(count != 0);
+    return count;
+}
+
 // Others may go on.
 inline void until(loop& on, const parting& one) {
     const guard limit(on, patience);
