@@ -107,7 +107,9 @@ struct operation_fields : runnable, timer_node, native_storage {
     std::size_t count = 0;          ///< bytes moved so far
     std::int32_t error = 0;         ///< raw code of the system, or an errc if `own_error`
     verb what = verb::none;
-    bool vectored = false;  ///< `buffer` points to `length` spans
+    bool vectored : 1 = false;    ///< `buffer` points to `length` spans
+    bool by_default : 1 = false;  ///< its deadline is its socket's default time
+    std::uint8_t unused : 6 = 0;  ///< set as well, so that this is one store with its neighbours
     stage at = stage::idle;
     reason why : 2 = reason::none;  ///< with the bits after it one byte: all is set by one store
     bool own_error : 1 = false;
@@ -164,6 +166,8 @@ protected:
         error = 0;
         what = asked;
         vectored = in_pieces;
+        by_default = false;
+        unused = 0;
         at = detail::stage::idle;
         why = detail::reason::none;
         own_error = false;

@@ -68,10 +68,12 @@ static_assert(std::is_trivially_copyable_v<serve_options>);
 struct closed_counters {
     std::uint64_t ended = 0;       ///< the handler returned: the peer had finished, or all was said
     std::uint64_t exceptions = 0;  ///< an exception left the handler
-    std::uint64_t idle = 0;        ///< the last wait of its socket took serve_options::idle
-    std::uint64_t lifetime = 0;    ///< serve_options::lifetime was over
-    std::uint64_t reset = 0;       ///< the peer was gone
-    std::uint64_t dropped = 0;     ///< connection::drop(), or what was sent was not taken
+    /// The handler returned, and a read or a write had lasted for serve_options::idle, without a
+    /// read that had as long after it. Deadlines of the handler's own do not count.
+    std::uint64_t idle = 0;
+    std::uint64_t lifetime = 0;     ///< serve_options::lifetime was over
+    std::uint64_t reset = 0;        ///< the peer was gone
+    std::uint64_t dropped = 0;      ///< connection::drop(), or what was sent was not taken
     std::uint64_t last_resort = 0;  ///< idle, and let go as descriptors or memory had run out
     std::uint64_t drained = 0;      ///< idle, and let go by a drain
     std::uint64_t aborted = 0;      ///< a drain's deadline was reached, or the server was closed

@@ -43,7 +43,8 @@ inline constexpr std::uint8_t reader = 8;                // something else may s
 inline constexpr std::uint8_t receive = plain | reader;  // that is a receive, which stands alone
 inline constexpr std::uint8_t submitted = 16;            // a write is to be submitted, not offered
 inline constexpr std::uint8_t bound = 32;                // POSIX: to a port of the user's choice
-inline constexpr std::uint8_t expired = bound;  // connected: its default time ended the last wait
+// Connected: its default time ended a read or a write, and no read with that time came after it.
+inline constexpr std::uint8_t expired = bound;
 // 64 and 128 are the backend's own.
 }  // namespace mark
 

@@ -11,8 +11,12 @@ namespace detail {
 // It is pending, and has no deadline of its own.
 void loop_core::arm_by_default(operation& op) noexcept {
     const tcp::transfer_times given = times[op.state->times];
-    op.due = (uses_writing(op.what) ? given.write : given.read).count();
-    op.state->clear(mark::expired);
+    const bool writes = uses_writing(op.what);
+    op.due = (writes ? given.write : given.read).count();
+    op.by_default = true;
+    if (!writes) {
+        op.state->clear(mark::expired);
+    }
     if (op.due != 0) {
         arm(op);
     }

@@ -83,9 +83,16 @@ void hosted::ended(const std::exception_ptr& failure) noexcept {
     } else if (let_go_for != cause::none) {
         note(let_go_for);
     } else {
-        const socket_state* state = socket_.state();
-        note(state != nullptr && state->has(mark::expired) ? cause::idle : cause::ended);
+        note(was_idle() ? cause::idle : cause::ended);
     }
+}
+
+// By the time of our options, and none that the handler has set in its place.
+bool hosted::was_idle() const noexcept {
+    const socket_state* state = socket_.state();
+    return state != nullptr && state->core != nullptr && state->has(mark::expired) &&
+           state->core->times[state->times] ==
+               tcp::transfer_times{of.options.idle, of.options.idle};
 }
 
 void hosted::parted(const tcp::close_report& report) noexcept {

@@ -43,6 +43,7 @@ struct hosted final : connection {
     // False: it cannot have what the options ask for.
     [[nodiscard]] bool begin() noexcept;
     void ended(const std::exception_ptr& failure) noexcept;
+    [[nodiscard]] bool was_idle() const noexcept;
     void parted(const tcp::close_report& report) noexcept;
     void tell() noexcept;
     // From now on its handler's awaits end with `cancelled`.

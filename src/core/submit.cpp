@@ -271,6 +271,7 @@ void loop_core::cancel(operation& op, reason why) noexcept {
     op.why = why;
     if (op.armed()) {
         wheel.disarm(op);
+        op.by_default = false;  // that time has not come
     }
     if (is_local(op.what)) {
         cancel_local(static_cast<local_operation&>(op));

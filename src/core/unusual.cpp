@@ -41,7 +41,7 @@ void loop_core::resolve_abort(operation& op) noexcept {
     op.aborted = false;
     if (op.why != reason::none) {
         settle_own(op, error_of(op.why));
-        if (op.why == reason::deadline && op.state != nullptr && op.state->times != 0) {
+        if (op.why == reason::deadline && op.by_default) {
             op.state->set(mark::expired);
         }
     }
@@ -158,6 +158,9 @@ bool loop_core::start_transfer(operation& op) noexcept {
     }
     if (total_length(op) == 0) {  // R105: no call, no end of stream
         return true;
+    }
+    if (op.state->times != 0 && op.due == 0 && !is_write(op.what)) {
+        op.state->clear(mark::expired);
     }
     return submit(op);
 }
