@@ -29,10 +29,12 @@ THOLE_APART void close_with_reset(int fd) noexcept {
 state_table::~state_table() { std::free(entries_); }
 
 int state_table::grow(std::size_t fd) noexcept {
-    if (fd >= most_) {
-        return EMFILE;  // R73
+    const bool full = fd >= most_;  // R73
+    if (full && crowded()) {
+        return EMFILE;
     }
-    const std::size_t size = std::min(fd + fd / 8 + 16, most_);
+    const bool last = fd + last_numbers >= most_;
+    const std::size_t size = last ? most_ : std::min(fd + fd / 8 + 16, most_ - last_numbers);
     auto* grown = static_cast<entry*>(std::realloc(entries_, size * sizeof(entry)));
     if (grown == nullptr) {
         return ENOMEM;
@@ -42,7 +44,13 @@ int state_table::grow(std::size_t fd) noexcept {
     }
     entries_ = grown;
     size_ = size;
-    return 0;
+    for (std::size_t i = 0; last && i < size_; ++i) {
+        if (reactor_state* state = entries_[i].state;
+            state != nullptr && state->kind.role == socket_role::listener) {
+            state->clear(mark::asks);
+        }
+    }
+    return full ? EMFILE : 0;
 }
 
 // ---- Sockets.

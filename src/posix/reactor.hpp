@@ -64,6 +64,9 @@ public:
         std::uint32_t since;       // when it was connected, in steps; 0: it is not
     };
 
+    // So many numbers before the end, it counts as crowded: two batches of accepts.
+    static constexpr std::size_t last_numbers = 128;
+
     explicit state_table(std::size_t most) noexcept : most_(most) {}
     state_table(const state_table&) = delete;
     state_table& operator=(const state_table&) = delete;
@@ -78,6 +81,10 @@ public:
     void remove(int fd) noexcept { entries_[fd] = {}; }
 
     [[nodiscard]] std::size_t size() const noexcept { return size_; }
+    // A number near the end, or behind it, was asked for once. From then on no listener takes a
+    // client without having looked whether there is a number for it: mark::asks is off.
+    [[nodiscard]] bool crowded() const noexcept { return size_ + last_numbers > most_; }
+    [[nodiscard]] bool holds(int fd) const noexcept { return static_cast<std::size_t>(fd) < most_; }
     [[nodiscard]] entry& operator[](std::size_t fd) noexcept { return entries_[fd]; }
 
 private:
@@ -118,6 +125,8 @@ protected:
     void ready(reactor_state& state, std::uint32_t events, completions& finished);
     // Ends everything that waits on this socket with a system's code.
     void fail(reactor_state& state, int raw, completions& finished);
+    // An accept was refused, with errno.
+    THOLE_APART progress accept_failed(operation& op, reactor_listener& door) noexcept;
 
 private:
     [[nodiscard]] static std::ptrdiff_t send_now(socket_state& socket, const void* bytes,
@@ -147,7 +156,6 @@ private:
     [[nodiscard]] progress finish_accept(operation& op, reactor_listener& door) noexcept;
     void welcome(operation& op, reactor_listener& door, int fd) noexcept;
     THOLE_APART void turn_away(operation& op, int fd, reactor_state* state, int raw) noexcept;
-    THOLE_APART progress accept_failed(operation& op, reactor_listener& door) noexcept;
     // ----
     void serve_connect(operation& op, reactor_state& state, std::uint32_t events,
                        completions& finished);

@@ -2,7 +2,9 @@
 #include "posix/reactor.hpp"
 
 #include <algorithm>
+#include <utility>
 
+#include "core/loop_core.hpp"
 #include "posix/handle.hpp"
 #include "posix/verbs.hpp"
 
@@ -31,6 +33,9 @@ private:
     [[nodiscard]] int ask(fd_set& readable, fd_set& writable, time_point until) noexcept;
     [[nodiscard]] std::uint32_t seen(int fd, const fd_set& readable,
                                      const fd_set& writable) noexcept;
+    void serve(reactor_state& state, std::uint32_t events, completions& finished);
+    [[nodiscard]] bool has_number() noexcept;
+    void serve_last(reactor_listener& door, completions& finished);
     void expel(completions& finished);
 
     int top_ = 0;  // the highest descriptor of the last question
@@ -100,10 +105,57 @@ std::error_code select_reactor::wait(time_point until, completions& finished) {
     for (int fd = 0; fd <= top; ++fd) {
         const std::uint32_t events = seen(fd, readable, writable);
         if (events != 0 && fd != waker()) {
-            ready(*states()[static_cast<std::size_t>(fd)].state, events | event::unsure, finished);
+            serve(*states()[static_cast<std::size_t>(fd)].state, events | event::unsure, finished);
         }
     }
     return {};
+}
+
+void select_reactor::serve(reactor_state& state, std::uint32_t events, completions& finished) {
+    if (state.kind.role == socket_role::listener && states().crowded()) {
+        serve_last(static_cast<reactor_listener&>(state), finished);
+    } else {
+        ready(state, events, finished);
+    }
+}
+
+// Whether what is opened now gets a number that can be waited for. The system gives the lowest.
+bool select_reactor::has_number() noexcept {
+    const int lowest = sys::fcntl(waker(), F_DUPFD_CLOEXEC, 0);
+    if (lowest < 0) {
+        return true;  // there is none at all, which the accept will find
+    }
+    close_handle(lowest);
+    return states().holds(lowest);
+}
+
+// R69, R73: a client that was accepted with a number too high would be lost, and the next one too.
+// So it is looked for a number first, and each accept is one that is started now.
+void select_reactor::serve_last(reactor_listener& door, completions& finished) {
+    constexpr int most = 64;
+    operation* op = nullptr;
+    for (int served = 0; served < most; ++served) {
+        op = door.reading.front();
+        if (op == nullptr || op->paused) {
+            return;
+        }
+        operation_queue others = std::exchange(door.reading, {});
+        others.remove(*op);
+        bool over = true;
+        if (op->what == verb::accept && !has_number()) {
+            errno = EMFILE;
+            over = accept_failed(*op, door) == progress::done;
+        } else {
+            door.set(mark::asks);
+            over = submit(*op);
+            door.clear(mark::asks);
+        }
+        door.reading.append(others);
+        if (!over) {
+            return;
+        }
+        finished.push(*op);
+    }
 }
 
 // R74: somebody closed a descriptor behind our back. Only what waits on it fails, and its number,

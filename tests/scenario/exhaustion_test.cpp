@@ -149,3 +149,115 @@ THOLE_TEST("R69 an accept that waits for a descriptor is cancelled, and loses no
     settle(in.on);
     CHECK(last.log.of("accept").error == errc::closed);
 }
+
+// ---- select's own table.
+
+namespace {
+
+// A loop that has come near the end of its table by itself, and then finds it full.
+struct full_table {
+    full_table() : first(980), few(make_pair(in.on)) {}
+    void fill() { rest.emplace(1024); }
+
+    raw::held_descriptors first;
+    scene in;
+    pair few;
+    std::optional<raw::held_descriptors> rest;
+};
+
+void need_select() {
+    if (kind_of_run() != backend_kind::select) {
+        skip("FD_SETSIZE is a limit of POSIX's select alone");
+    }
+    if (raw::lift_handle_limit(1200) < 1200) {
+        skip("RLIMIT_NOFILE allows no descriptor from FD_SETSIZE on");
+    }
+}
+
+}  // namespace
+
+THOLE_TEST("R69 R73 no number is left in select's table: clients wait, none is lost", "[accept]") {
+    need_select();
+    full_table at;
+    loop& on = at.in.on;
+    tcp::listener door = open_door(on);
+    at.fill();
+    std::vector<raw::socket> there;
+    std::deque<waiting> accepts;
+    for (std::size_t i = 0; i < 5; ++i) {
+        there.push_back(raw::socket::connect(*door.local()));
+        accepts.emplace_back(door);
+    }
+    const std::clock_t before = std::clock();
+    REQUIRE(on.run_for(500ms).error() == no_error);
+    CHECK(static_cast<double>(std::clock() - before) / CLOCKS_PER_SEC < 0.025);
+    CHECK(door.counters().accepted == 0);
+    CHECK(door.counters().shed == 0);
+    CHECK(door.counters().pauses >= 5);
+    CHECK(door.counters().pauses <= 12);
+    at.rest.reset();
+    const time_point start = on.now();
+    run_until(on, [&] { return !accepts.back().op.pending(); });
+    CHECK(on.now() - start < 1s);
+    for (std::size_t i = 0; i < there.size(); ++i) {  // in order: nobody was overtaken, or lost
+        REQUIRE(accepts[i].log.of("accept").error == no_error);
+        CHECK(accepts[i].made.peer().value() == there[i].local());
+    }
+    CHECK(door.counters().accepted == there.size());
+    for (std::size_t i = 0; i < 3; ++i) {  // and so it goes on
+        raw::socket later = raw::socket::connect(*door.local());
+        waiting accept(door);
+        settle(on);
+        REQUIRE(accept.log.of("accept").error == no_error);
+    }
+}
+
+THOLE_TEST("R69 R73 accepts that find clients at once stop where select's table ends", "[accept]") {
+    need_select();
+    full_table at;
+    loop& on = at.in.on;
+    tcp::listener door = open_door(on);
+    std::vector<raw::socket> there;
+    for (std::size_t i = 0; i < 30; ++i) {  // these take numbers, and as many are left
+        there.push_back(raw::socket::connect(*door.local()));
+    }
+    std::vector<tcp::socket> made;
+    auto accepting = on.spawn([](tcp::listener& from, std::vector<tcp::socket>& to) -> task<> {
+        while (auto one = co_await from.accept()) {
+            to.push_back(std::move(*one));
+        }
+    }(door, made));
+    run_until(on, [&] { return door.counters().pauses != 0; });
+    CHECK(door.counters().shed == 0);
+    CHECK(made.size() >= 1);
+    CHECK(made.size() < there.size());
+    for (std::size_t i = 0; made.size() < there.size(); ++i) {  // one leaves, and the next comes in
+        const std::size_t before = made.size();
+        there[i].close();
+        run_until(on, [&] { return made.size() > before; });
+    }
+    CHECK(door.counters().shed == 0);
+    CHECK(door.counters().accepted == 30);
+    door.close();
+    settle(on);
+    CHECK(accepting.ended());
+}
+
+THOLE_TEST("R69 R73 a listener that sheds does so at the end of select's table too", "[accept]") {
+    need_select();
+    full_table at;
+    loop& on = at.in.on;
+    tcp::listener door =
+        open_door(on, address_family::ipv4, {.when_exhausted = exhaustion_policy::shed});
+    at.fill();
+    raw::socket client = raw::socket::connect(*door.local());
+    waiting accept(door);
+    run_until(on, [&] { return door.counters().shed != 0; });
+    CHECK(client.receive(1).how == raw::ending::reset);
+    CHECK(accept.op.pending());
+    at.rest.reset();
+    raw::socket lucky = raw::socket::connect(*door.local());
+    settle(on);
+    REQUIRE(accept.log.of("accept").error == no_error);
+    CHECK(accept.made.peer().value() == lucky.local());
+}
