@@ -183,6 +183,13 @@ protected:
     }
     /// The same where it is known to be an error.
     [[nodiscard]] THOLE_API std::error_code failure() const noexcept;
+    /// The outcome of what has no other result.
+    [[nodiscard]] result<void> done() const noexcept {
+        if (error != 0) {
+            return unexpected(failure());
+        }
+        return {};
+    }
 };
 
 static_assert(sizeof(operation) <= 128);

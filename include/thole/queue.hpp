@@ -37,12 +37,7 @@ public:
         item_ = &item;
         this->reset(verb::push, in.core(), until);
     }
-    [[nodiscard]] result<void> take() noexcept {
-        if (this->error != 0) {
-            return unexpected(this->failure());
-        }
-        return {};
-    }
+    [[nodiscard]] result<void> take() noexcept { return this->done(); }
 
 private:
     friend class queue<T>;

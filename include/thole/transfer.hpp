@@ -69,12 +69,7 @@ public:
     wait_op() noexcept = default;
     wait_op(socket& on, deadline until) noexcept { prepare(on, until); }
     void prepare(socket& on, deadline until = {}) noexcept;
-    [[nodiscard]] result<void> take() noexcept {
-        if (error != 0) {
-            return unexpected(failure());
-        }
-        return {};
-    }
+    [[nodiscard]] result<void> take() noexcept { return done(); }
 };
 
 /// The operation behind socket::wait_readable().

@@ -128,6 +128,20 @@ inline constexpr std::size_t option_count = 10;
     return which <= socket_option::keep_alive;
 }
 
+// What a listener hands on to the connections that it accepts. `set(option, value)` gives 0 or the
+// system's code, as this does.
+template <class Set>
+[[nodiscard]] int set_inherited(const tcp::listen_options& asked, Set set) noexcept {
+    int failed = 0;
+    if (asked.send_buffer != 0) {
+        failed = set(socket_option::send_buffer, asked.send_buffer);
+    }
+    if (failed == 0 && asked.receive_buffer != 0) {
+        failed = set(socket_option::receive_buffer, asked.receive_buffer);
+    }
+    return failed;
+}
+
 struct control_request {
     request what;
     endpoint address{};

@@ -55,12 +55,7 @@ bool wait_op::start(local_operation& op) noexcept {
     return self.on_->set_ || !self.on_->waiting_.enter(self);
 }
 
-result<void> wait_op::take() noexcept {
-    if (const std::error_code failed = outcome()) {
-        return unexpected(failed);
-    }
-    return {};
-}
+result<void> wait_op::take() noexcept { return done(); }
 
 void event::set() noexcept {
     set_ = true;

@@ -37,6 +37,9 @@ THOLE_INSIDE extern unsigned fork_count;
 
 struct backend_choice;  // core/backends.hpp
 
+// What a program must never do, said before it ends.
+[[noreturn]] THOLE_INSIDE void misuse(const char* what) noexcept;  // submit.cpp
+
 // Somebody inside the library who wants to know when a thing happens to the loop.
 class loop_watch {
 public:

@@ -9,15 +9,6 @@
 
 namespace thole {
 
-namespace {
-
-[[noreturn]] void misuse(const char* what) noexcept {
-    std::fprintf(stderr, "thole: %s\n", what);
-    std::terminate();
-}
-
-}  // namespace
-
 void operation::cancel() noexcept {
     if (!pending()) {
         return;
@@ -35,6 +26,11 @@ std::error_code operation::failure() const noexcept {
 }
 
 namespace detail {
+
+void misuse(const char* what) noexcept {
+    std::fprintf(stderr, "thole: %s\n", what);
+    std::terminate();
+}
 
 void refuse_restart() noexcept { misuse("an operation was started again before it had finished"); }
 

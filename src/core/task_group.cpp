@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
 // Tasks that run at the same time on behalf of one: when_all, when_any, scope.
-#include <cstdio>
 #include <exception>
 #include <utility>
 
@@ -10,15 +9,6 @@
 
 namespace thole {
 namespace detail {
-
-namespace {
-
-[[noreturn]] void misuse(const char* what) noexcept {
-    std::fprintf(stderr, "thole: %s\n", what);
-    std::terminate();
-}
-
-}  // namespace
 
 void start_in_group(task_group& group, promise_base& child, void** owner) noexcept {
     child.core = group.core;

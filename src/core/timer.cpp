@@ -39,12 +39,7 @@ sleep_op::sleep_op(deadline until) noexcept : sleep_op() { reset(verb::sleep, nu
 
 void sleep_op::prepare(loop& on, deadline until) noexcept { reset(verb::sleep, on.core(), until); }
 
-result<void> sleep_op::take() noexcept {
-    if (const std::error_code failed = outcome()) {
-        return unexpected(failed);
-    }
-    return {};
-}
+result<void> sleep_op::take() noexcept { return done(); }
 
 namespace detail {
 

@@ -104,14 +104,9 @@ int get_keep_alive(int fd, tcp::keep_alive_options& how) noexcept {
 }
 
 int set_inherited(int fd, const tcp::listen_options& asked) noexcept {
-    if (asked.send_buffer != 0) {
-        if (const int failed = set_option(fd, socket_option::send_buffer, asked.send_buffer)) {
-            return failed;
-        }
-    }
-    return asked.receive_buffer != 0
-               ? set_option(fd, socket_option::receive_buffer, asked.receive_buffer)
-               : 0;
+    return set_inherited(asked, [fd](socket_option which, int value) noexcept {
+        return set_option(fd, which, value);
+    });
 }
 
 }  // namespace thole::detail

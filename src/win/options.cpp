@@ -128,14 +128,9 @@ int get_keep_alive(SOCKET socket, tcp::keep_alive_options& how) noexcept {
 }
 
 int set_inherited(SOCKET socket, const tcp::listen_options& asked) noexcept {
-    if (asked.send_buffer != 0) {
-        if (const int failed = set_option(socket, socket_option::send_buffer, asked.send_buffer)) {
-            return failed;
-        }
-    }
-    return asked.receive_buffer != 0
-               ? set_option(socket, socket_option::receive_buffer, asked.receive_buffer)
-               : 0;
+    return set_inherited(asked, [socket](socket_option which, int value) noexcept {
+        return set_option(socket, which, value);
+    });
 }
 
 }  // namespace thole::detail
