@@ -99,6 +99,19 @@ inline bool loop_core::hand_over(operation& op) noexcept {
 
 namespace {
 
+// Stands there as well where its socket has default times, which is what a server gives it.
+THOLE_APART bool await_timed(operation& op, promise_base& by) noexcept {
+    loop_core* core = usual_loop(op, not_to_await & ~mark::timed);
+    if (core == nullptr || op.due < 0 || core != by.core || by.cancelled != reason::none) {
+        return begin_awaited(op, &by);
+    }
+    core->stand(op, op.what == verb::receive ? mark::receive : mark::plain);
+    by.awaited = &op;
+    by.kind = promise_base::awaits::operation;
+    core->stays(op);
+    return true;
+}
+
 // Each by itself, so that what the core does alone keeps no register for this.
 template <bool Writing>
 THOLE_APART void callback_by_network(operation& op) noexcept {
@@ -111,7 +124,7 @@ template <bool Writing>
 THOLE_APART bool await_by_network(operation& op, promise_base& by) noexcept {
     if (by.cancelled != reason::none || op.state == nullptr || op.state->core != by.core ||
         !loop_core::hand_over<Writing>(op)) {
-        return begin_awaited(op, &by);
+        return Writing ? begin_awaited(op, &by) : await_timed(op, by);
     }
     by.awaited = &op;
     by.kind = promise_base::awaits::operation;
