@@ -24,18 +24,16 @@ struct backend_choice {
 
 using backend_maker = backend_choice (*)(backend_kind kind, loop_core& core);
 
-// Any kind: what a loop with options may ask for. Whoever names this function links every backend;
-// loop(loop_options) does (src/core/loop_with_options.cpp), and nothing else may.
-[[nodiscard]] backend_choice any_backend(backend_kind kind, loop_core& core);
-// The same function where the program is linked with it: set as soon as that is loaded; else null
-// (docs/decisions/0019).
-extern backend_maker linked_backends;
-
 // The simulated network, on every platform (src/sim).
 [[nodiscard]] backend_choice simulated_backend(loop_core& core);
 // What the platform has (src/posix/backends.cpp, src/win/backends.cpp), that one among it: a kind
-// that it does not know, or that the machine refuses, is an error with its reason.
+// that it does not know, or that the machine refuses, is an error with its reason. Whoever names
+// this function links every backend; loop(loop_options) does (src/core/loop_with_options.cpp), and
+// nothing else may.
 [[nodiscard]] backend_choice platform_backend(backend_kind kind, loop_core& core);
+// The same function where the program is linked with it: set as soon as that is loaded; else null
+// (docs/decisions/0019).
+extern backend_maker linked_backends;
 // The kind taken when nobody wishes another.
 [[nodiscard]] backend_kind default_backend() noexcept;
 // The one that every program has, and that is taken where the default cannot be had

@@ -10,18 +10,14 @@ namespace thole {
 
 namespace detail {
 
-backend_choice any_backend(backend_kind kind, loop_core& core) {
-    return platform_backend(kind, core);
-}
-
 namespace {
 // While the program is loaded, before it has a loop.
-[[maybe_unused]] const backend_maker here = linked_backends = &any_backend;
+[[maybe_unused]] const backend_maker here = linked_backends = &platform_backend;
 }  // namespace
 
 }  // namespace detail
 
 loop::loop(loop_options options) noexcept
-    : core_(new detail::loop_core(options, &detail::any_backend)) {}
+    : core_(new detail::loop_core(options, &detail::platform_backend)) {}
 
 }  // namespace thole

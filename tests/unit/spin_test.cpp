@@ -226,7 +226,7 @@ private:
 
 struct stage {
     stage(std::chrono::nanoseconds gap, int arrivals, std::chrono::nanoseconds spin = 100us)
-        : core({.backend = thole::backend_kind::sim}, &thole::detail::any_backend) {
+        : core({.backend = thole::backend_kind::sim}, &thole::detail::platform_backend) {
         auto made = std::make_unique<clockwork>(core, gap, arrivals);
         network = made.get();
         core.network = std::move(made);
